@@ -1,0 +1,156 @@
+// Knows every word that client and server say to each other, and the shape of what the server says; knows no key.
+
+import { fromBase64url } from "./bytes.js";
+
+/** What a client says. */
+export const COMMANDS = Object.freeze({
+  getPublicKey: "get_public_key",
+  joinRoom: "join-room",
+  sendMessage: "send_message",
+  typing: "typing",
+  updateUser: "update_user",
+  leaveRoom: "leave-room",
+  disconnectUser: "disconnect_user",
+});
+
+/** What the server says. */
+export const EVENTS = Object.freeze({
+  sendPublicKey: "send_public_key",
+  connected: "connected",
+  newUser: "new_user",
+  userChanged: "user_changed",
+  userLeft: "user_left",
+  getMessage: "get_message",
+  typing: "typing",
+});
+
+/** `{"error": code}` in an acknowledgement: a closed set. */
+export const ERRORS = Object.freeze({
+  badRequest: "bad-request",
+  badEnvelope: "bad-envelope",
+  wrongSite: "wrong-site",
+  notInRoom: "not-in-room",
+  tooLarge: "too-large",
+  rateLimited: "rate-limited",
+  roomFull: "room-full",
+  serverFull: "server-full",
+  unavailable: "unavailable",
+});
+
+/**
+ * @typedef {{member: string, user: string}} User
+ * @typedef {{id: number, member: string, message: string}} Message
+ * @typedef {{member: string, typing: string}} Typing
+ * @typedef {{member: string}} Left
+ * @typedef {{member: string, epoch: string, first: number, last: number, ttl: number | null, users: User[], log: Message[]}} Connected
+ */
+
+/** The server said something that no honest server says. */
+export class EventError extends Error {
+  /** @param {string} what */
+  constructor(what) {
+    super(`malformed from the server: ${what}`);
+    this.name = "EventError";
+  }
+}
+
+// A snapshot is the one list of the server's choosing; a log has at most 1,000 by protocol, a room is far smaller than this.
+const MAX_USERS = 10_000;
+const MAX_LOG = 1_000;
+
+/**
+ * @param {unknown} value
+ * @returns {Connected}
+ */
+export function readConnected(value) {
+  const { member, epoch, first, last, ttl, users, log } = fields(value, "connected");
+  if (!isBytes(epoch, 16)) throw new EventError("epoch");
+  if (!isCount(last, 0) || !isCount(first, 1) || first > last + 1) throw new EventError("first and last");
+  if (ttl !== null && !isCount(ttl, 0)) throw new EventError("ttl");
+  if (!Array.isArray(users) || users.length > MAX_USERS) throw new EventError("users");
+  if (!Array.isArray(log) || log.length > MAX_LOG) throw new EventError("log");
+  const messages = log.map(readMessage);
+  if (messages.some(({ id }, at) => id < first || id > last || (at > 0 && id <= messages[at - 1].id)))
+    throw new EventError("log out of order");
+  return { member: readMember(member), epoch, first, last, ttl, users: users.map(readUser), log: messages };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {User}
+ */
+export function readUser(value) {
+  const { member, user } = fields(value, "user");
+  return { member: readMember(member), user: readString(user) };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {Message}
+ */
+export function readMessage(value) {
+  const { id, member, message } = fields(value, "message");
+  if (!isCount(id, 1)) throw new EventError("id");
+  return { id, member: readMember(member), message: readString(message) };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {Typing}
+ */
+export function readTyping(value) {
+  const { member, typing } = fields(value, "typing");
+  return { member: readMember(member), typing: readString(typing) };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {Left}
+ */
+export function readLeft(value) {
+  return { member: readMember(fields(value, "left").member) };
+}
+
+/**
+ * @param {unknown} value
+ * @param {string} what
+ * @returns {Record<string, unknown>}
+ */
+function fields(value, what) {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new EventError(what);
+  return /** @type {Record<string, unknown>} */ (value);
+}
+
+/** @param {unknown} value */
+function readMember(value) {
+  if (!isBytes(value, 32)) throw new EventError("member");
+  return value;
+}
+
+/** @param {unknown} value */
+function readString(value) {
+  if (typeof value !== "string") throw new EventError("ciphertext");
+  return value;
+}
+
+/**
+ * @param {unknown} value
+ * @param {number} length
+ * @returns {value is string}
+ */
+function isBytes(value, length) {
+  try {
+    return typeof value === "string" && fromBase64url(value).length === length;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @param {number} least
+ * @returns {value is number}
+ */
+function isCount(value, least) {
+  return Number.isSafeInteger(value) && /** @type {number} */ (value) >= least;
+}
