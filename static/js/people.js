@@ -1,0 +1,72 @@
+// Knows the list of people in the room; refuses to know who they are: that is what signatures say.
+
+import { byId, make } from "./dom.js";
+
+/**
+ * @typedef {{member: string, name: string|null, tag: string, card: string, hue: number, me: boolean,
+ *   confirmed: boolean, marked: boolean}} Person
+ */
+
+export class People {
+  #list = byId("people", HTMLElement);
+  #counts = [byId("people-count", HTMLElement), byId("people-badge", HTMLElement)];
+  /** @type {Map<string, {element: HTMLLIElement, shows: string}>} what stands there, so that an open card stays open */
+  #rows = new Map();
+
+  /** @param {Person[]} people */
+  set(people) {
+    const rows = new Map();
+    for (const person of people) rows.set(person.member, this.#row(person));
+    for (const [member, { element }] of this.#rows) if (!rows.has(member)) element.remove();
+    this.#rows = rows;
+    [...rows.values()].forEach(({ element }, at) => {
+      const there = this.#list.children[at];
+      if (there !== element) this.#list.insertBefore(element, there ?? null);
+    });
+    for (const count of this.#counts) count.textContent = String(people.length);
+  }
+
+  /** @param {Person} person */
+  #row(person) {
+    const shows = JSON.stringify(person);
+    const known = this.#rows.get(person.member);
+    if (known?.shows === shows) return known;
+    const element = known?.element ?? make("li", "person");
+    const open = element.querySelector("details")?.open ?? false;
+    const focused = element.contains(document.activeElement);
+    element.dataset.member = person.member;
+    element.toggleAttribute("data-confirmed", person.confirmed);
+    element.style.setProperty("--hue", String(person.hue));
+    const details = card(person);
+    details.open = open;
+    element.replaceChildren(details);
+    if (focused) details.querySelector("summary")?.focus();
+    return { element, shows };
+  }
+}
+
+/** @param {Person} person */
+function card(person) {
+  const name =
+    person.name === null ? make("span", "name unreadable", "unreadable member") : make("bdi", "name", person.name);
+  const summary = make("summary", "", name, " ", make("span", "tag", person.tag));
+  for (const note of notes(person)) summary.append(" ", make("span", "note", note));
+  const letters = person.card.replace(/(.{4})(?=.)/g, "$1 ");
+  const details = make("details", "", summary, make("p", "print", letters), make("p", "", about(person)));
+  details.name = "person";
+  return details;
+}
+
+/** @param {Person} person */
+function notes({ me, confirmed, marked }) {
+  return [...(me ? ["you"] : []), ...(confirmed || me ? [] : ["not confirmed"]), ...(marked ? ["look-alike tag"] : [])];
+}
+
+/** @param {Person} person */
+function about({ me, name, confirmed, marked }) {
+  if (me) return "Your tag in this tab. Read it to somebody, and they know which of two people with one name you are.";
+  if (name === null) return "The server lists somebody whose name cannot be opened with this room’s key.";
+  if (marked) return "This tag came later and looks like somebody else’s. Compare all twenty letters before you trust it.";
+  if (!confirmed) return "The server lists this person, but nothing freshly signed by them has arrived yet.";
+  return "Signed something fresh: this person is here. Compare the letters to know who it is.";
+}

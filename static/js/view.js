@@ -1,0 +1,212 @@
+// Knows the room page's elements and how each state looks; refuses to know keys, the network, or what a server says.
+
+import { Composer } from "./composer.js";
+import { byId, make } from "./dom.js";
+import { People } from "./people.js";
+import { Shield } from "./shield.js";
+import { Stream } from "./stream.js";
+import { keepInView } from "./viewport.js";
+
+/**
+ * @typedef {import("./stream.js").Message} Message
+ * @typedef {"deriving"|"connecting"|"connected"|"offline"|"resynced"|"stopped"} State
+ * @typedef {{send: (text: string) => boolean, leave: () => void,
+ *   option: (options: {links: boolean, characters: boolean}) => void, showKey: () => void,
+ *   retry: (id: string) => void, cancel: (id: string) => void, reconnect: () => void}} Handlers
+ */
+
+// As many as the ancestor showed; the text of one is cut where no screen is wide enough any more.
+const WIRE_LINES = 12;
+const WIRE_CHARACTERS = 400;
+// Long enough to be read, then the line is quiet again.
+const RESYNCED_MS = 6000;
+const SAID_MS = 8000;
+
+/** @type {Record<State, {text: string, open: boolean, again: string}>} */
+const STATES = {
+  deriving: { text: "Making the room’s key from its name. Slow on purpose: so is every guess.", open: false, again: "" },
+  connecting: { text: "Connecting…", open: false, again: "" },
+  connected: { text: "Connected, encrypted end to end", open: true, again: "" },
+  offline: { text: "Connection lost, trying again. What you write waits here.", open: true, again: "Try now" },
+  resynced: { text: "Connected again.", open: true, again: "" },
+  stopped: { text: "Not connected.", open: false, again: "Try again" },
+};
+
+export class RoomView {
+  /** @type {Partial<Handlers>} */
+  #handlers = {};
+  #stream = new Stream((name, id) => this.#act(name, id));
+  #people = new People();
+  #shield = new Shield(() => this.#handlers.showKey?.());
+  #composer = new Composer((text) => this.#handlers.send?.(text) ?? false);
+  #wire = byId("wire", HTMLElement);
+  #state = byId("state", HTMLElement);
+  #links = byId("option-links", HTMLInputElement);
+  #characters = byId("option-characters", HTMLInputElement);
+  #room = "";
+  #calm = 0;
+
+  /** @param {Document} page the room page: its ids are looked up here, so no other page can be driven */
+  constructor(page) {
+    byId("leave", HTMLElement).addEventListener("click", () => this.#handlers.leave?.());
+    byId("reconnect", HTMLElement).addEventListener("click", () => this.#handlers.reconnect?.());
+    byId("hide-room", HTMLElement).addEventListener("click", () => this.#hideRoomName());
+    byId("copy-room", HTMLElement).addEventListener("click", () => this.#copyRoomName());
+    for (const box of [this.#links, this.#characters])
+      box.addEventListener("change", () =>
+        this.#handlers.option?.({ links: this.#links.checked, characters: this.#characters.checked }),
+      );
+    page.defaultView?.addEventListener("beforeunload", (event) => {
+      if (this.#composer.draft || this.#stream.unsent) event.preventDefault();
+    });
+    keepInView();
+  }
+
+  /**
+   * @template {keyof Handlers} N
+   * @param {N} name
+   * @param {Handlers[N]} handler
+   */
+  on(name, handler) {
+    this.#handlers[name] = handler;
+  }
+
+  /** @param {{links: boolean, characters: boolean}} options what the boxes show; no event comes of it */
+  setOptions({ links, characters }) {
+    this.#links.checked = links;
+    this.#characters.checked = characters;
+  }
+
+  /** @param {{room: string, name: string, tag: string, hue: number}} identity */
+  setIdentity({ room, name, tag, hue }) {
+    this.#room = room;
+    this.#showRoomName();
+    const mine = byId("my-name", HTMLElement);
+    mine.textContent = name;
+    mine.style.setProperty("--hue", String(hue));
+    byId("my-tag", HTMLElement).textContent = tag;
+  }
+
+  /**
+   * @param {State} state
+   * @param {string} [detail] one sentence
+   */
+  setState(state, detail = "") {
+    const { text, open, again } = STATES[state];
+    clearTimeout(this.#calm);
+    this.#state.dataset.state = state;
+    byId("state-text", HTMLElement).textContent = text;
+    byId("state-detail", HTMLElement).textContent = detail;
+    byId("progress", HTMLElement).hidden = state !== "deriving";
+    const button = byId("reconnect", HTMLButtonElement);
+    button.hidden = !again;
+    button.textContent = again;
+    this.#composer.setOpen(open);
+    if (state === "resynced") this.#calm = setTimeout(() => this.setState("connected"), RESYNCED_MS);
+  }
+
+  /**
+   * @param {string} id
+   * @param {Message} message
+   */
+  addMessage(id, message) {
+    this.#stream.addMessage(id, message);
+  }
+
+  /**
+   * @param {string} id
+   * @param {Partial<Message>} change
+   */
+  updateMessage(id, change) {
+    this.#stream.updateMessage(id, change);
+  }
+
+  /** @param {string} id */
+  removeMessage(id) {
+    this.#stream.remove(id, true);
+  }
+
+  /**
+   * @param {string|null} id a notice of the same id is replaced
+   * @param {string} sentence
+   * @param {"quiet"|"warn"|"alarm"} kind quiet ones are seen but not read out
+   */
+  addNotice(id, sentence, kind) {
+    this.#stream.addNotice(id, sentence, kind);
+    if (kind !== "quiet") this.#say(kind === "alarm" ? "say-alert" : "say-status", sentence);
+  }
+
+  /** @param {string} id */
+  removeNotice(id) {
+    this.#stream.remove(id, false);
+  }
+
+  /** @param {import("./people.js").Person[]} people */
+  setPeople(people) {
+    this.#people.set(people);
+  }
+
+  /** @param {string} text */
+  addCiphertext(text) {
+    const cut = text.length > WIRE_CHARACTERS ? `${text.slice(0, WIRE_CHARACTERS)}…` : text;
+    this.#wire.append(make("li", "", make("span", "", cut)));
+    while (this.#wire.childElementCount > WIRE_LINES) this.#wire.firstElementChild?.remove();
+  }
+
+  /** @param {{serverKeyPem: string, serverFingerprint: string, roomFingerprint: string}} facts */
+  setShield(facts) {
+    this.#shield.set(facts);
+  }
+
+  /** @param {string|null} key null hides it again */
+  showRoomKey(key) {
+    this.#shield.showRoomKey(key);
+  }
+
+  clear() {
+    this.#stream.clear();
+    this.#people.set([]);
+    this.#wire.replaceChildren();
+    this.#shield.showRoomKey(null);
+  }
+
+  /**
+   * @param {"retry"|"cancel"} name
+   * @param {string} id
+   */
+  #act(name, id) {
+    this.#composer.focus();
+    this.#handlers[name]?.(id);
+  }
+
+  #hideRoomName() {
+    const button = byId("hide-room", HTMLElement);
+    button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
+    this.#showRoomName();
+  }
+
+  #showRoomName() {
+    const hidden = byId("hide-room", HTMLElement).getAttribute("aria-pressed") === "true";
+    byId("room-name", HTMLElement).textContent = hidden ? "••••••••" : this.#room;
+  }
+
+  async #copyRoomName() {
+    // Clipboards can be forbidden by the browser or by the person; then the name can still be selected by hand.
+    const copied = await navigator.clipboard.writeText(this.#room).then(
+      () => true,
+      () => false,
+    );
+    byId("copy-room", HTMLElement).toggleAttribute("data-done", copied);
+    this.#say("say-status", copied ? "Room name copied." : "The browser did not allow copying.");
+  }
+
+  /**
+   * @param {"say-status"|"say-alert"} id a live region that is there from the start: new ones often go unheard
+   * @param {string} sentence
+   */
+  #say(id, sentence) {
+    const line = make("span", "", sentence);
+    byId(id, HTMLElement).append(line);
+    setTimeout(() => line.remove(), SAID_MS);
+  }
+}
