@@ -1,0 +1,233 @@
+"""The front door: arguments to settings, settings to keys, broker, hub, chat and server, and a graceful end.
+
+The only file that constructs the parts of the house and knows how they hang together.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import errno
+import functools
+import ipaddress
+import logging
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib import metadata
+from pathlib import Path
+from typing import NoReturn
+
+import tornado.httpserver
+import tornado.netutil
+import tornado.web
+
+import settings
+import state
+from envelope import ServerKey
+from handlers import routes
+from handlers.assets import Assets, AssetsMissing, read_assets
+from handlers.base import NotFoundHandler
+from handlers.connection import Connections
+from handlers.pages import PageFacts
+from protocol.session import Timing
+from protocol.socketio import DEFAULT_NAMESPACE
+from rooms.broker import Limits, MemoryBroker
+from rooms.chat import ChatNamespace, Policy
+from rooms.hub import Hub
+from rooms.join import Door
+from rooms.limits import Rate
+from rooms.model import MAX_TEXT
+from settings import Settings, SettingsError
+from state import Certificate, StateError
+
+HOUSE = Path(__file__).resolve().parent
+CONFIG = HOUSE / "config" / "chatsite.toml"
+
+USAGE_ERROR = 2
+RSA_THREADS = 2
+"""An RSA operation takes a millisecond without the interpreter's lock; two threads keep two cores busy with joins."""
+CLOSE_SECONDS = 5.0
+"""How long connections may take to say goodbye."""
+
+
+class Failure(Exception):
+    """Chatsite cannot start; the text is the one line that says why."""
+
+
+class _Arguments(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        raise Failure(message)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs Chatsite until it is told to stop; answers the exit status."""
+    try:
+        flags = _parse(arguments)
+        chosen = _settings(flags)
+        if flags.check_config:
+            print("the configuration is good")
+            return 0
+        asyncio.run(_serve(chosen))
+    except (Failure, SettingsError, StateError, AssetsMissing) as failure:
+        print(f"chatsite: {failure}", file=sys.stderr)
+        return USAGE_ERROR
+    except KeyboardInterrupt:
+        pass  # before the signal handlers were there
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = _Arguments(
+        prog="chatsite.py", allow_abbrev=False, description="Private chat rooms, end-to-end encrypted, on your server."
+    )
+    parser.add_argument("--ip", metavar="HOST", help="address or name to listen on (default 127.0.0.1)")
+    parser.add_argument("--port", help="port to listen on (default 5000)")
+    parser.add_argument("--config", metavar="FILE", help="configuration file (default config/chatsite.toml)")
+    parser.add_argument("--check-config", action="store_true", help="check the configuration and exit")
+    parser.add_argument("--version", action="version", version=f"chatsite {version()}")
+    return parser.parse_args(arguments)
+
+
+def version() -> str:
+    """The version that is installed."""
+    return metadata.version("chatsite")
+
+
+def _settings(flags: argparse.Namespace) -> Settings:
+    path = flags.config or os.environ.get("CHATSITE_CONFIG")
+    given = {key: value for key, value in (("ip", flags.ip), ("port", flags.port)) if value is not None}
+    return settings.load(Path(path) if path else CONFIG, os.environ, given)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether browsers take pages from this host for secure without TLS: loopback addresses and localhost."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _certificate(chosen: Settings, directory: Path) -> Certificate | None:
+    """What to serve https with; None where http will do."""
+    if chosen.tls_certificate:
+        return state.given_certificate(Path(chosen.tls_certificate), Path(chosen.tls_key))
+    if chosen.behind_proxy or is_loopback(chosen.ip):
+        return None
+    return state.own_certificate(directory, chosen.ip)
+
+
+class Site:
+    """All the parts of one running site."""
+
+    def __init__(self, chosen: Settings, assets: Assets, salt: bytes, loop: asyncio.AbstractEventLoop) -> None:
+        self._pool = ThreadPoolExecutor(RSA_THREADS, thread_name_prefix="join")
+        limits = Limits(
+            chosen.log_size, chosen.message_ttl, chosen.empty_room_ttl, chosen.max_room_members, chosen.max_rooms
+        )
+        self.broker = MemoryBroker(limits, loop)
+        self.chat = ChatNamespace(
+            Door(ServerKey(), salt),
+            self.broker,
+            Hub(),
+            Policy(chosen.grace_time, chosen.message_ttl, Rate(chosen.event_rate, chosen.event_burst)),
+            loop,
+            functools.partial(loop.run_in_executor, self._pool),
+        )
+        timing = Timing(
+            ping_interval=chosen.ping_interval,
+            ping_timeout=chosen.ping_timeout,
+            connect_timeout=chosen.connect_timeout,
+            max_payload=chosen.max_payload,
+            outbox_bytes=chosen.outbox_bytes,
+        )
+        self.connections = Connections({DEFAULT_NAMESPACE: self.chat}, timing, loop, chosen.max_connections)
+        facts = PageFacts(
+            filter_punctuation=chosen.filter_punctuation,
+            filter_links=chosen.filter_links,
+            label_filtered=chosen.label_filtered,
+            label_link=chosen.label_link,
+            max_text=MAX_TEXT,
+            version=version(),
+        )
+        self.application = tornado.web.Application(
+            routes(assets, facts, salt, self.connections, chosen.allowed_origins),
+            default_handler_class=NotFoundHandler,
+            template_path=str(HOUSE / "templates"),
+            assets=assets,
+            websocket_max_message_size=chosen.max_payload,
+            log_function=lambda handler: None,  # an access log is user data
+        )
+
+    async def start(self) -> None:
+        """The rooms are open."""
+        await self.chat.start()
+
+    async def close(self) -> None:
+        """Lets everybody go and leaves nothing behind."""
+        self.connections.close()
+        await self.chat.close()
+        await self.broker.close()
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+async def _serve(chosen: Settings) -> None:
+    _quiet_logs()
+    assets = read_assets(HOUSE / "static")
+    directory = state.open_directory(Path(chosen.state_directory or state.default_directory(os.environ)))
+    salt, certificate = state.site_salt(directory), _certificate(chosen, directory)
+    sockets = _bind(chosen)
+    loop = asyncio.get_running_loop()
+    site = Site(chosen, assets, salt, loop)
+    await site.start()
+    server = tornado.httpserver.HTTPServer(
+        site.application,
+        ssl_options=certificate.context if certificate else None,
+        xheaders=chosen.behind_proxy,
+        max_body_size=chosen.max_payload,
+    )
+    server.add_sockets(sockets)
+    stopped = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopped.set)
+    _announce(chosen, sockets[0].getsockname()[1], certificate)
+    await stopped.wait()
+    server.stop()
+    await site.close()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(server.close_all_connections(), CLOSE_SECONDS)
+
+
+def _bind(chosen: Settings) -> list[socket.socket]:
+    try:
+        return tornado.netutil.bind_sockets(chosen.port, chosen.ip)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Failure(f"port = {chosen.port}: in use on {chosen.ip}; expected a free port") from error
+        if error.errno == errno.EACCES:
+            raise Failure(f"port = {chosen.port}: not permitted; expected a port that this user may open") from error
+        raise Failure(f"ip = {chosen.ip!r}: expected an address or name of this machine ({error.strerror})") from error
+
+
+def _announce(chosen: Settings, port: int, certificate: Certificate | None) -> None:
+    scheme = "https" if certificate else "http"
+    host = f"[{chosen.ip}]" if ":" in chosen.ip else chosen.ip
+    lines = [f"Chatsite is open: {scheme}://{host}:{port}/"]
+    if chosen.behind_proxy:
+        lines = [f"Chatsite listens for its proxy: {scheme}://{host}:{port}/"]
+    if certificate and certificate.made:
+        lines.append(f"Its certificate is self-made; browsers ask once. SHA-256 {certificate.fingerprint}")
+    print("\n".join([*lines, "Stop it with Ctrl-C."]), flush=True)
+
+
+def _quiet_logs() -> None:
+    """Warnings of ours; of Tornado's only bugs, since its warnings name addresses."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("tornado.access", "tornado.general"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

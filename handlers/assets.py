@@ -1,0 +1,56 @@
+"""The files that browsers are given, as they were when the server started: paths, hashes, import map; no requests.
+
+All of them live under one path that holds the hash of them all, so that they can be cached for good and import
+each other by relative path. Every script's integrity stands in the import map of the pages.
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+IMPORTS = "vendor/imports.json"
+"""Bare specifier -> file in vendor/, written at install time."""
+
+
+class AssetsMissing(Exception):
+    """The browser libraries are not installed; the text says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Assets:
+    """`root`: the folder; `build`: the hash of its contents; `import_map`: the text of the inline element."""
+
+    root: Path
+    build: str
+    import_map: str
+
+    def url(self, path: str) -> str:
+        """Where a browser finds a file of the folder."""
+        return f"/static/{self.build}/{path}"
+
+    def import_map_source(self) -> str:
+        """The source expression that lets exactly this inline import map run. Source: CSP level 3, section 2.3.1."""
+        return f"'sha256-{base64.b64encode(hashlib.sha256(self.import_map.encode()).digest()).decode()}'"
+
+
+def read_assets(root: Path) -> Assets:
+    """Reads the folder once. Raises AssetsMissing where the install step has not been run."""
+    try:
+        imports: dict[str, str] = json.loads((root / IMPORTS).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise AssetsMissing("the browser libraries are missing; run: pip install -e .") from error
+    whole = hashlib.sha256()
+    scripts: dict[str, str] = {}
+    for path in sorted(path for path in root.rglob("*") if path.is_file()):
+        name, data = path.relative_to(root).as_posix(), path.read_bytes()
+        whole.update(f"{name}\0{len(data)}\0".encode() + data)
+        if path.suffix == ".js":
+            scripts[name] = "sha384-" + base64.b64encode(hashlib.sha384(data).digest()).decode()
+    build = whole.hexdigest()[:16]
+    import_map = {
+        "imports": {name: f"/static/{build}/vendor/{file}" for name, file in sorted(imports.items())},
+        "integrity": {f"/static/{build}/{name}": integrity for name, integrity in scripts.items()},
+    }
+    return Assets(root, build, json.dumps(import_map, separators=(",", ":")))

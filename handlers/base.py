@@ -1,0 +1,86 @@
+"""What every answer of this site carries: the security headers, and one error page; no page of its own.
+
+Source: docs/security.md, "Headers". The policies are exactly those that the page and its worker need.
+"""
+
+import http
+import logging
+from types import TracebackType
+from typing import Any
+
+import tornado.web
+
+from handlers.assets import Assets
+
+logger = logging.getLogger(__name__)
+
+LOCKED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+SCRIPT_POLICY = (
+    "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+"""A worker runs under the policy of its own script's response, and under none if that has none."""
+
+
+def page_policy(import_map_source: str) -> str:
+    """The policy of pages: own scripts, and the one inline element that cannot be a file."""
+    return (
+        f"default-src 'none'; script-src 'self' {import_map_source}; style-src 'self'; img-src 'self' blob:; "
+        "connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
+        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types chatsite"
+    )
+
+
+SECURITY_HEADERS = {
+    "Content-Security-Policy": LOCKED,
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+}
+
+
+_STATUSES = {status.value: status.phrase for status in http.HTTPStatus}
+
+
+class BaseHandler(tornado.web.RequestHandler):
+    """Security headers on every answer, errors included, which are a page (or an empty body) without details."""
+
+    def set_default_headers(self) -> None:
+        self.clear_header("Server")
+        for name, value in SECURITY_HEADERS.items():
+            self.set_header(name, value)
+
+    def compute_etag(self) -> None:
+        """None: what is made for one request is kept by nobody."""
+
+    def static_url_of(self, path: str) -> str:
+        """Where a browser finds a static file."""
+        assets: Assets = self.settings["assets"]
+        return assets.url(path)
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.set_header("Content-Security-Policy", f"{LOCKED}; style-src 'self'; img-src 'self'")
+        phrase = _STATUSES.get(status_code, "Error")
+        self.render("error.html", status=status_code, reason=phrase, static=self.static_url_of)
+
+    def log_exception(
+        self,
+        typ: type[BaseException] | None,
+        value: BaseException | None,
+        tb: TracebackType | None,
+    ) -> None:
+        """Tornado's own line would name the address and what was asked for."""
+        if not isinstance(value, tornado.web.HTTPError):
+            logger.error("a request could not be answered", exc_info=value)
+
+
+class NotFoundHandler(BaseHandler):
+    """Every address that is not one of ours."""
+
+    def prepare(self) -> None:
+        self.send_error(404)

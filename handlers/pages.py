@@ -1,0 +1,96 @@
+"""The pages people open and the two small answers for machines; knows nothing of rooms and their contents."""
+
+import json
+from dataclasses import dataclass
+
+import bleach
+import tornado.web
+
+from handlers.assets import Assets
+from handlers.base import SCRIPT_POLICY, BaseHandler, page_policy
+
+LABEL_TAGS = frozenset({"abbr", "b", "code", "em", "i", "small", "strong", "u"})
+LABEL_ATTRIBUTES = {"abbr": ["title"]}
+"""What the operator's labels may hold: a little emphasis and an explanation; nothing that loads or links."""
+
+YEAR_SECONDS = 31_536_000
+
+
+@dataclass(frozen=True, slots=True)
+class PageFacts:
+    """What the pages are told: the filters' rules and labels, the longest text, the version."""
+
+    filter_punctuation: str
+    filter_links: tuple[str, ...]
+    label_filtered: str
+    label_link: str
+    max_text: int
+    version: str
+
+
+def clean_label(markup: str) -> str:
+    """An operator's label as it may stand in a page: markup outside the short list is shown, not obeyed."""
+    return bleach.clean(markup, tags=LABEL_TAGS, attributes=LABEL_ATTRIBUTES, strip_comments=True)
+
+
+class PageHandler(BaseHandler):
+    """A template with the facts that the page's script starts from."""
+
+    template: str
+
+    def initialize(self, assets: Assets, facts: PageFacts) -> None:
+        self._assets = assets
+        self._facts = facts
+
+    def get(self) -> None:
+        self.set_header("Content-Security-Policy", page_policy(self._assets.import_map_source()))
+        self.render(
+            self.template,
+            static=self._assets.url,
+            import_map=self._assets.import_map,
+            labels={"filtered": clean_label(self._facts.label_filtered), "link": clean_label(self._facts.label_link)},
+            filter_punctuation=self._facts.filter_punctuation,
+            filter_links=json.dumps(self._facts.filter_links),
+            max_text=self._facts.max_text,
+            version=self._facts.version,
+        )
+
+
+class LoginHandler(PageHandler):
+    """Choose a room name and a username."""
+
+    template = "login.html"
+
+
+class RoomHandler(PageHandler):
+    """The room. The page is the same for every room: which one it is, the server never learns."""
+
+    template = "room.html"
+
+
+class SiteHandler(BaseHandler):
+    """The site salt, which makes a guess at room names good for one site only."""
+
+    def initialize(self, answer: str) -> None:
+        self._answer = answer
+
+    def get(self) -> None:
+        self.set_header("Content-Type", "application/json")
+        self.finish(self._answer)
+
+
+class HealthHandler(BaseHandler):
+    """Whether this process answers; for machines."""
+
+    def get(self) -> None:
+        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        self.finish("ok\n")
+
+
+class AssetHandler(BaseHandler, tornado.web.StaticFileHandler):
+    """Static files. Their path holds the hash of their contents, so a browser may keep them for good."""
+
+    def set_extra_headers(self, path: str) -> None:
+        self.set_header("Cache-Control", f"public, max-age={YEAR_SECONDS}, immutable")
+        if path.endswith(".js"):
+            self.set_header("Content-Security-Policy", SCRIPT_POLICY)

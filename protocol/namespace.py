@@ -1,0 +1,54 @@
+"""What a Socket.IO namespace and the connections that carry it owe each other; only the contract, no code.
+
+Source: the Socket.IO protocol, revision 5 (sections "Connection to a namespace", "Disconnection").
+"""
+
+from collections.abc import Sequence
+from enum import StrEnum
+from typing import Protocol
+
+from protocol import Frame, Json
+
+
+class Departure(StrEnum):
+    """How a client left a namespace: on purpose, or because the line, the client or the server failed."""
+
+    LEFT = "client namespace disconnect"
+    LOST = "transport close"
+
+
+class ConnectRefused(Exception):
+    """Raised by `Namespace.authorize`; the text goes to the client as the message of a CONNECT_ERROR."""
+
+
+class Socket(Protocol):
+    """One client in one namespace, as a namespace sees it. Every method is silent once the client is gone."""
+
+    @property
+    def id(self) -> str:
+        """The Socket.IO socket id: known to both sides, no secret, never the Engine.IO session id."""
+
+    def emit(self, event: str, *args: Json) -> None:
+        """Queues one event for this client."""
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        """Queues frames that were encoded once for many clients (`protocol.socketio.encode`)."""
+
+    def disconnect(self) -> None:
+        """Tells the client that it is out (it will not come back by itself) and forgets it."""
+
+
+class Namespace(Protocol):
+    """What answers the events of one namespace. Calls about one socket come one after the other."""
+
+    def authorize(self, auth: Json) -> None:
+        """Raises ConnectRefused for a client that may not connect. `auth` is whatever it sent, or None."""
+
+    def connected(self, socket: Socket) -> None:
+        """The client has been told its socket id; from now on it may be sent events."""
+
+    async def event(self, socket: Socket, name: str | int, args: list[Json]) -> list[Json]:
+        """One event of this client; what it answers goes back as the ack, if one was asked for."""
+
+    def disconnected(self, socket: Socket, departure: Departure) -> None:
+        """The client is gone. Called once for each `connected`, except after `Socket.disconnect`."""

@@ -1,0 +1,229 @@
+"""The state machine of one Engine.IO session: heartbeat, upgrade, outbox, close. Knows no clock (time is an
+argument, in seconds of any monotonic clock), no socket and no Socket.IO.
+
+Source: the Engine.IO protocol, revision 4 (sections "Heartbeat", "Upgrade"); section 7 of the reference
+server's documentation for the close reasons.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, StrEnum, auto
+
+from protocol import Frame
+from protocol.engineio import Handshake, Packet, PacketType, encode
+
+
+class Via(StrEnum):
+    """The transports, by the names that the `transport` query parameter gives them."""
+
+    POLLING = "polling"
+    WEBSOCKET = "websocket"
+
+
+class CloseReason(StrEnum):
+    """Why a session ended; exactly one for each session."""
+
+    TRANSPORT_CLOSE = "transport close"
+    TRANSPORT_ERROR = "transport error"
+    PING_TIMEOUT = "ping timeout"
+    PARSE_ERROR = "parse error"
+    FORCED_CLOSE = "forced close"
+    FORCED_SERVER_CLOSE = "forced server close"
+    SHUTTING_DOWN = "server shutting down"
+    SLOW_CONSUMER = "slow consumer"
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long a session waits, in seconds, and how much it holds, in bytes."""
+
+    ping_interval: float = 25.0
+    ping_timeout: float = 20.0
+    connect_timeout: float = 45.0
+    upgrade_timeout: float = 10.0
+    max_payload: int = 1_000_000
+    outbox_bytes: int = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A message came: text or bytes."""
+
+    data: str | bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """Answer `frame` at once on the WebSocket that asks to take over, not on the current transport."""
+
+    frame: Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Upgraded:
+    """The WebSocket is the transport now; what is queued goes there."""
+
+
+@dataclass(frozen=True, slots=True)
+class UpgradeFailed:
+    """Close the WebSocket that wanted to take over; the session goes on by polling."""
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """The session is over."""
+
+    reason: CloseReason
+
+
+Event = Received | Probed | Upgraded | UpgradeFailed | Closed
+
+
+class _Upgrade(Enum):
+    NONE = auto()
+    OPENED = auto()  # a WebSocket carries our sid, its probe has not come
+    PROBED = auto()  # its probe is answered: every GET is to be answered at once until the UPGRADE packet
+
+
+_PROBE = "probe"
+
+
+class Session:
+    """One client's session over whichever transport it uses now.
+
+    Every method that can change the state answers the events that follow from it, in order. After
+    `Closed` nothing happens any more: each later call answers an empty list.
+    """
+
+    def __init__(self, sid: str, via: Via, timing: Timing, now: float, *, can_upgrade: bool = False) -> None:
+        self.sid = sid
+        self.via = via
+        self._timing = timing
+        self._closed: CloseReason | None = None
+        self._outbox: deque[Frame] = deque()
+        self._outbox_bytes = 0
+        self._ping_due: float | None = now + timing.ping_interval
+        self._pong_due: float | None = None
+        self._connect_due: float | None = now + timing.connect_timeout
+        self._upgrade = _Upgrade.NONE
+        self._upgrade_due: float | None = None
+        upgrades = (Via.WEBSOCKET.value,) if can_upgrade and via is Via.POLLING else ()
+        self._queue(
+            encode(
+                Handshake(sid, upgrades, timing.ping_interval, timing.ping_timeout, timing.max_payload).packet(),
+            )
+        )
+
+    @property
+    def closed(self) -> CloseReason | None:
+        """The reason it is over, None while it is open."""
+        return self._closed
+
+    @property
+    def probing(self) -> bool:
+        """Whether a client waits for its polls to end, so that none may be held."""
+        return self._upgrade is _Upgrade.PROBED
+
+    def receive(self, packet: Packet, *, via: Via, now: float) -> list[Event]:
+        """A packet came over `via`, which is not the current transport only while an upgrade is under way."""
+        if self._closed is not None:
+            return []
+        if via is not self.via:
+            return self._receive_upgrading(packet, now)
+        match packet.type:
+            case PacketType.MESSAGE:
+                return [Received(packet.data)]
+            case PacketType.PONG:
+                if self._pong_due is not None:
+                    self._pong_due, self._ping_due = None, now + self._timing.ping_interval
+                return []
+            case PacketType.CLOSE:
+                return self.close(CloseReason.TRANSPORT_CLOSE)
+            case PacketType.PING:
+                # In revision 4 only the server pings: whoever does is not a client of this protocol.
+                return self.close(CloseReason.TRANSPORT_ERROR)
+            case _:
+                return []
+
+    def begin_upgrade(self, now: float) -> bool:
+        """A WebSocket with this session's sid was opened. False where it must be closed: one at a time, once."""
+        if self._closed is not None or self.via is not Via.POLLING or self._upgrade is not _Upgrade.NONE:
+            return False
+        self._upgrade, self._upgrade_due = _Upgrade.OPENED, now + self._timing.upgrade_timeout
+        return True
+
+    def abandon_upgrade(self) -> None:
+        """That WebSocket is gone before it took over: polling goes on and another may try."""
+        self._upgrade, self._upgrade_due = _Upgrade.NONE, None
+
+    def _receive_upgrading(self, packet: Packet, now: float) -> list[Event]:
+        if self._upgrade is _Upgrade.OPENED and packet == Packet(PacketType.PING, _PROBE):
+            self._upgrade = _Upgrade.PROBED
+            return [Probed(encode(Packet(PacketType.PONG, _PROBE)))]
+        if self._upgrade is _Upgrade.PROBED and packet.type is PacketType.UPGRADE:
+            self.abandon_upgrade()
+            self.via = Via.WEBSOCKET
+            if self._pong_due is not None:
+                # The pong may have been lost with the last poll: ask again over the new transport.
+                self._pong_due, self._ping_due = None, now + self._timing.ping_interval
+            return [Upgraded()]
+        self.abandon_upgrade()
+        return [UpgradeFailed()]
+
+    def connected(self) -> None:
+        """The client joined a namespace: it is no longer one that holds a session and never uses it."""
+        self._connect_due = None
+
+    def send(self, frames: Sequence[Frame]) -> list[Event]:
+        """Queues encoded packets. Whoever has let more than `outbox_bytes` pile up when more comes is closed as a
+        slow consumer: so the outbox never exceeds that by more than one call's frames, and one packet larger
+        than the bound (a long log) can still be sent."""
+        if self._closed is not None:
+            return []
+        if self._outbox_bytes > self._timing.outbox_bytes:
+            return self.close(CloseReason.SLOW_CONSUMER)
+        for frame in frames:
+            self._queue(frame)
+        return []
+
+    def _queue(self, frame: Frame) -> None:
+        # What we send is ASCII (JSON escapes the rest), so characters are bytes.
+        self._outbox.append(frame)
+        self._outbox_bytes += len(frame)
+
+    def take(self) -> list[Frame]:
+        """All that is queued, for the current transport to send now."""
+        frames = list(self._outbox)
+        self._outbox.clear()
+        self._outbox_bytes = 0
+        return frames
+
+    def deadline(self) -> float | None:
+        """When `tick` must be called at the latest; None once closed."""
+        dues = (self._ping_due, self._pong_due, self._connect_due, self._upgrade_due)
+        return min((due for due in dues if due is not None), default=None)
+
+    def tick(self, now: float) -> list[Event]:
+        """Time has passed: whatever is overdue happens."""
+        if self._pong_due is not None and now >= self._pong_due:
+            return self.close(CloseReason.PING_TIMEOUT)
+        if self._connect_due is not None and now >= self._connect_due:
+            return self.close(CloseReason.FORCED_SERVER_CLOSE)
+        events: list[Event] = []
+        if self._upgrade_due is not None and now >= self._upgrade_due:
+            self.abandon_upgrade()
+            events.append(UpgradeFailed())
+        if self._ping_due is not None and now >= self._ping_due:
+            self._ping_due, self._pong_due = None, now + self._timing.ping_timeout
+            events += self.send([encode(Packet(PacketType.PING))])
+        return events
+
+    def close(self, reason: CloseReason) -> list[Event]:
+        """Ends the session; idempotent, the first reason stays. What was queued is still there to be taken."""
+        if self._closed is not None:
+            return []
+        self._closed = reason
+        self._ping_due = self._pong_due = self._connect_due = self._upgrade_due = None
+        self._upgrade = _Upgrade.NONE
+        return [Closed(reason)]

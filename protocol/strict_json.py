@@ -1,0 +1,33 @@
+"""JSON as the standard has it: Python's own reader lets NaN, Infinity and numbers beyond a double through."""
+
+import json
+import math
+
+from protocol import Json, ProtocolError
+
+
+def load(text: str) -> Json:
+    """The value. Raises ProtocolError, also for nesting too deep and integers too long to read."""
+    try:
+        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
+        raise ProtocolError("bad JSON") from error
+
+
+def dump(value: Json) -> str:
+    """Compact and ASCII, so that characters are bytes. Raises ValueError for NaN, ProtocolError for deep nesting."""
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except RecursionError as error:
+        raise ProtocolError("data nested too deeply") from error
+
+
+def _refuse_constant(name: str) -> Json:
+    raise ValueError(name)
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError(digits)
+    return number

@@ -1,0 +1,225 @@
+"""Where rooms live: the contract that every broker keeps, and the one that keeps rooms in this process's memory.
+
+A broker knows members, order and logs. It knows no sockets, no keys and nothing about what a ciphertext says.
+"""
+
+import heapq
+import secrets
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+from rooms.clock import Cancellable, Clock
+from rooms.model import (
+    Changed,
+    Entry,
+    ErrorCode,
+    Joined,
+    Left,
+    Member,
+    MemberId,
+    Message,
+    Posted,
+    Refused,
+    RoomAddress,
+    RoomEvent,
+    Snapshot,
+    Typed,
+)
+
+EPOCH_BYTES = 16
+
+DIGEST_SECONDS = 600
+DIGESTS_KEPT = 1024
+DIGESTS_AT_MOST = 16_384
+"""A digest is kept for ten minutes, and at least the newest 1,024 are. A room busier than 27 messages a second
+for ten minutes forgets sooner: without that bound a flood of messages would fill the memory."""
+
+
+class Broker(Protocol):
+    """The order of everything that happens in rooms.
+
+    For one room, `deliver` sees the same events in the same order on every node, each once. What a command
+    causes is on the feed before the command returns. A command that raises Refused has changed nothing.
+    """
+
+    async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
+        """From now on `deliver` gets the feed. It must not raise and not wait."""
+
+    async def join(self, room: RoomAddress, member: Member) -> None:
+        """Joined. The room is created if need be; a member already there is taken over (`returned`).
+        Raises Refused: `room-full`, `server-full`, `unavailable`."""
+
+    async def leave(self, room: RoomAddress, member: MemberId, seat: str) -> None:
+        """Left; or nothing, if the member is not there or holds another seat by now."""
+
+    async def change(self, room: RoomAddress, member: Member) -> None:
+        """Changed. Raises Refused `not-in-room` unless the member holds this seat."""
+
+    async def publish(self, room: RoomAddress, message: Message, seat: str) -> int:
+        """The message's id, and Posted: log, digest and feed in one atomic step. A message already known is
+        answered with the id it has, and nothing happens. Raises Refused `not-in-room`."""
+
+    async def signal(self, room: RoomAddress, member: MemberId, seat: str, ciphertext: str) -> None:
+        """Typed. Raises Refused `not-in-room`."""
+
+    async def close(self) -> None:
+        """Nothing is delivered any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a broker keeps: messages a room, seconds (0: no limit of age), members a room, rooms in all."""
+
+    log_size: int
+    message_ttl: float
+    empty_room_ttl: float
+    room_members: int
+    rooms: int
+
+
+@dataclass(slots=True)
+class _Room:
+    epoch: bytes = field(default_factory=lambda: secrets.token_bytes(EPOCH_BYTES))
+    last: int = 0
+    members: dict[MemberId, Member] = field(default_factory=dict)
+    log: deque[tuple[float, Entry]] = field(default_factory=deque)
+    digests: OrderedDict[bytes, tuple[int, float]] = field(default_factory=OrderedDict)
+    empty_since: float = 0.0
+    review_due: float | None = None
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot(self.epoch, self.last, tuple(self.members.values()), tuple(entry for _, entry in self.log))
+
+    def forget_digests(self, now: float) -> None:
+        while len(self.digests) > DIGESTS_KEPT:
+            oldest, (_, at) = next(iter(self.digests.items()))
+            if len(self.digests) <= DIGESTS_AT_MOST and now - at < DIGEST_SECONDS:
+                return
+            del self.digests[oldest]
+
+
+class MemoryBroker:
+    """Rooms in a dict. Every command is atomic because nothing in it waits.
+
+    What ages (a room that stands empty, a message where messages have a limit) is looked at when it is due:
+    one heap of (due, room), at most one valid review a room, and one timer for the earliest.
+    """
+
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self._limits = limits
+        self._clock = clock
+        self._rooms: dict[RoomAddress, _Room] = {}
+        self._reviews: list[tuple[float, RoomAddress]] = []
+        self._timer: Cancellable | None = None
+        self._deliver: Callable[[RoomEvent], None] = lambda event: None
+
+    async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
+        self._deliver = deliver
+
+    async def join(self, address: RoomAddress, member: Member) -> None:
+        self._review()
+        room = self._rooms.get(address)
+        if room is None:
+            if len(self._rooms) >= self._limits.rooms:
+                raise Refused(ErrorCode.SERVER_FULL)
+            room = self._rooms[address] = _Room()
+        returned = member.id in room.members
+        if not returned and len(room.members) >= self._limits.room_members:
+            raise Refused(ErrorCode.ROOM_FULL)
+        room.members[member.id] = member
+        self._deliver(Joined(address, member, room.snapshot(), returned))
+
+    async def leave(self, address: RoomAddress, member: MemberId, seat: str) -> None:
+        try:
+            room, _ = self._seated(address, member, seat)
+        except Refused:
+            return
+        del room.members[member]
+        self._deliver(Left(address, member))
+        if not room.members:
+            room.empty_since = self._clock.time()
+            self._review_at(address, room, room.empty_since + self._limits.empty_room_ttl)
+
+    async def change(self, address: RoomAddress, member: Member) -> None:
+        room, held = self._seated(address, member.id, member.seat)
+        room.members[member.id] = replace(held, user=member.user)
+        self._deliver(Changed(address, member))
+
+    async def publish(self, address: RoomAddress, message: Message, seat: str) -> int:
+        room, _ = self._seated(address, message.member, seat)
+        known = room.digests.get(message.digest)
+        if known is not None:
+            return known[0]
+        now = self._clock.time()
+        room.last += 1
+        entry = Entry(room.last, message.member, message.ciphertext)
+        room.digests[message.digest] = (entry.id, now)
+        room.forget_digests(now)
+        room.log.append((now, entry))
+        if len(room.log) > self._limits.log_size:
+            room.log.popleft()
+        if self._limits.message_ttl:
+            self._review_at(address, room, now + self._limits.message_ttl)
+        self._deliver(Posted(address, entry))
+        return entry.id
+
+    async def signal(self, address: RoomAddress, member: MemberId, seat: str, ciphertext: str) -> None:
+        self._seated(address, member, seat)
+        self._deliver(Typed(address, member, ciphertext))
+
+    async def close(self) -> None:
+        self._deliver = lambda event: None
+        if self._timer is not None:
+            self._timer.cancel()
+
+    def _seated(self, address: RoomAddress, member: MemberId, seat: str) -> tuple[_Room, Member]:
+        room = self._rooms.get(address)
+        held = None if room is None else room.members.get(member)
+        if room is None or held is None or held.seat != seat:
+            raise Refused(ErrorCode.NOT_IN_ROOM)
+        return room, held
+
+    def _review_at(self, address: RoomAddress, room: _Room, due: float) -> None:
+        if room.review_due is None or due < room.review_due:
+            room.review_due = due
+            heapq.heappush(self._reviews, (due, address))
+            self._arm()
+
+    def _review(self) -> None:
+        """Lets go of all that is due. The timer calls it, and a join does, so that a late timer shows nothing."""
+        now = self._clock.time()
+        while self._reviews and self._reviews[0][0] <= now:
+            due, address = heapq.heappop(self._reviews)
+            room = self._rooms.get(address)
+            if room is None or room.review_due != due:
+                continue
+            room.review_due = None
+            next_due = self._age(address, room, now)
+            if next_due is not None:
+                self._review_at(address, room, next_due)
+        self._arm()
+
+    def _age(self, address: RoomAddress, room: _Room, now: float) -> float | None:
+        """Drops what is too old in one room, or the room itself; answers when to look again."""
+        dues = []
+        if not room.members:
+            forgotten = room.empty_since + self._limits.empty_room_ttl
+            if forgotten <= now:
+                del self._rooms[address]
+                return None
+            dues.append(forgotten)
+        if self._limits.message_ttl:
+            while room.log and room.log[0][0] + self._limits.message_ttl <= now:
+                room.log.popleft()
+            if room.log:
+                dues.append(room.log[0][0] + self._limits.message_ttl)
+        return min(dues, default=None)
+
+    def _arm(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._reviews:
+            self._timer = self._clock.call_later(max(0.0, self._reviews[0][0] - self._clock.time()), self._review)

@@ -1,0 +1,337 @@
+"""The vocabulary of the chat: clients' events become broker commands, room events become events for clients.
+
+It decides who may do what. It cannot read a message, a name or a room's name, and it keeps no room state but
+who sits here. Source: docs/protocol.md, "Events".
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from envelope import Channel, EnvelopeError
+from protocol import Json
+from protocol.namespace import Departure, Socket
+from rooms.broker import Broker
+from rooms.clock import Cancellable, Clock
+from rooms.hub import Hub
+from rooms.join import JOIN_ROOM, Door, Join
+from rooms.limits import Rate, TokenBucket
+from rooms.model import (
+    PERSON_CLASSES,
+    Changed,
+    ErrorCode,
+    Joined,
+    Left,
+    Member,
+    MemberId,
+    Posted,
+    Refused,
+    RoomAddress,
+    RoomEvent,
+    Since,
+    Typed,
+    from_base64url,
+    parse_ciphertext,
+    parse_message,
+    to_base64url,
+)
+
+GET_PUBLIC_KEY, SEND_PUBLIC_KEY = "get_public_key", "send_public_key"
+SEND_MESSAGE, GET_MESSAGE = "send_message", "get_message"
+TYPING = "typing"
+UPDATE_USER, USER_CHANGED = "update_user", "user_changed"
+LEAVE_ROOM, DISCONNECT_USER, USER_LEFT = "leave-room", "disconnect_user", "user_left"
+CONNECTED, NEW_USER = "connected", "new_user"
+
+LARGEST_ENVELOPE = 1024
+"""Characters; an envelope of RSA-2048 has 342. What is longer is not worth decoding."""
+LARGEST_JOIN_BODY = 4096
+"""Characters; a join's body has about 1,400."""
+JOIN_ATTEMPTS = 3
+"""Joins that one connection may get wrong: each costs the server an RSA operation."""
+
+
+NOWHERE, NOBODY = RoomAddress(b""), MemberId("")
+
+
+class Stage(Enum):
+    """A connection joins at most once, and never again after it has left."""
+
+    OUTSIDE = auto()
+    JOINING = auto()
+    INSIDE = auto()
+    GONE = auto()
+
+
+@dataclass(slots=True, eq=False)
+class Guest:
+    """One connected client. `room`, `member` and `channel` are there from INSIDE on, `since` while JOINING."""
+
+    socket: Socket
+    bucket: TokenBucket
+    stage: Stage = Stage.OUTSIDE
+    attempts: int = 0
+    admitted: bool = False
+    room: RoomAddress = NOWHERE
+    member: MemberId = NOBODY
+    since: Since | None = None
+    channel: Channel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator decides about guests: seconds that a lost line is waited for, the age limit of
+    messages that clients are told (0: none), and how much one connection may send."""
+
+    grace_time: float
+    message_ttl: float
+    rate: Rate
+
+
+class ChatNamespace:
+    """The chat as a Socket.IO namespace. `run` takes a function off the loop and awaits its result."""
+
+    def __init__(
+        self,
+        door: Door,
+        broker: Broker,
+        hub: Hub,
+        policy: Policy,
+        clock: Clock,
+        run: Callable[[Callable[[], Join]], Awaitable[Join]],
+    ) -> None:
+        self._door = door
+        self._broker = broker
+        self._hub = hub
+        self._policy = policy
+        self._clock = clock
+        self._run = run
+        self._guests: dict[str, Guest] = {}
+        self._grace: dict[tuple[RoomAddress, MemberId], Cancellable] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sealed: dict[str, Callable[[Guest, bytes], Awaitable[Json]]] = {
+            SEND_MESSAGE: self._send_message,
+            TYPING: self._typing,
+            UPDATE_USER: self._update_user,
+            LEAVE_ROOM: self._leave_room,
+            DISCONNECT_USER: self._disconnect_user,
+        }
+
+    async def start(self) -> None:
+        """From now on the broker's feed reaches the clients of this node."""
+        await self._broker.start(self._deliver)
+
+    async def close(self) -> None:
+        """No task and no timer of the chat is left behind."""
+        for handle in self._grace.values():
+            handle.cancel()
+        self._grace.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    # -- what a client causes: protocol.namespace.Namespace
+
+    def authorize(self, auth: Json) -> None:
+        """Everybody may connect: what counts is the proof when joining."""
+
+    def connected(self, socket: Socket) -> None:
+        self._guests[socket.id] = Guest(socket, TokenBucket(self._policy.rate, self._clock.time()))
+        socket.emit(SEND_PUBLIC_KEY, self._door.key.pem)
+
+    async def event(self, socket: Socket, name: str | int, args: list[Json]) -> list[Json]:
+        guest = self._guests.get(socket.id)
+        try:
+            if guest is None:
+                raise Refused(ErrorCode.NOT_IN_ROOM)
+            return [await self._answer(guest, name, args)]
+        except Refused as refused:
+            return [{"error": refused.code.value}]
+
+    def disconnected(self, socket: Socket, departure: Departure) -> None:
+        guest = self._guests.pop(socket.id, None)
+        if guest is None:
+            return
+        stage, guest.stage = guest.stage, Stage.GONE
+        if stage is not Stage.INSIDE:
+            return
+        self._hub.leave(guest.room, guest.member, socket)
+        if departure is Departure.LEFT:
+            self._spawn(self._broker.leave(guest.room, guest.member, socket.id))
+        else:
+            self._grace[guest.room, guest.member] = self._clock.call_later(
+                self._policy.grace_time, lambda: self._grace_over(guest)
+            )
+
+    async def _answer(self, guest: Guest, name: str | int, args: list[Json]) -> Json:
+        match args:
+            case [] if name == GET_PUBLIC_KEY:
+                self._pay(guest)
+                return self._door.key.pem
+            case [request] if name == JOIN_ROOM:
+                return await self._join(guest, request)
+            case [str(sealed)] if isinstance(name, str) and name in self._sealed:
+                return await self._command(guest, name, sealed)
+            case _:
+                raise Refused(ErrorCode.BAD_REQUEST)
+
+    async def _command(self, guest: Guest, name: str, sealed: str) -> Json:
+        if guest.stage is not Stage.INSIDE or guest.channel is None:
+            raise Refused(ErrorCode.NOT_IN_ROOM)
+        body = self._unseal(guest, guest.channel, name, sealed)
+        self._pay(guest)
+        return await self._sealed[name](guest, body)
+
+    def _pay(self, guest: Guest) -> None:
+        if not guest.bucket.take(self._clock.time()):
+            raise Refused(ErrorCode.RATE_LIMITED)
+
+    def _unseal(self, guest: Guest, channel: Channel, name: str, sealed: str) -> bytes:
+        """A request that does not open comes from nobody we know: that connection ends."""
+        try:
+            return channel.open(name, from_base64url(sealed))
+        except (EnvelopeError, ValueError) as error:
+            self._disconnect(guest)
+            raise Refused(ErrorCode.BAD_ENVELOPE) from error
+
+    async def _join(self, guest: Guest, request: Json) -> Json:
+        if guest.stage is not Stage.OUTSIDE:
+            raise Refused(ErrorCode.BAD_REQUEST)
+        match request:
+            case {"envelope": str(sealed), "body": str(body)} if (
+                len(sealed) <= LARGEST_ENVELOPE and len(body) <= LARGEST_JOIN_BODY
+            ):
+                pass
+            case _:
+                raise Refused(ErrorCode.BAD_REQUEST)
+        guest.stage = Stage.JOINING
+        guest.attempts += 1
+        try:
+            return await self._enter(guest, sealed, body)
+        except Refused:
+            if guest.stage is Stage.JOINING:
+                guest.stage = Stage.OUTSIDE
+            if guest.attempts >= JOIN_ATTEMPTS:
+                self._disconnect(guest)
+            raise
+
+    async def _enter(self, guest: Guest, sealed: str, body: str) -> Json:
+        try:
+            envelope_bytes, body_bytes = from_base64url(sealed), from_base64url(body)
+        except ValueError as error:
+            raise Refused(ErrorCode.BAD_REQUEST) from error
+        socket_id = guest.socket.id
+        join = await self._run(lambda: self._door.open(socket_id, envelope_bytes, body_bytes))
+        if guest.stage is not Stage.JOINING:
+            raise Refused(ErrorCode.NOT_IN_ROOM)
+        guest.room, guest.member = join.address, join.member
+        guest.since, guest.channel = join.since, join.channel
+        await self._broker.join(join.address, Member(join.member, join.user, socket_id))
+        if not guest.admitted:
+            # The client went while the broker worked: `disconnected` saw nobody inside, so the seat is ours to free.
+            await self._broker.leave(join.address, join.member, socket_id)
+            raise Refused(ErrorCode.NOT_IN_ROOM)
+        return {"member": join.member}
+
+    async def _send_message(self, guest: Guest, body: bytes) -> Json:
+        message = parse_message(guest.member, body)
+        return {"id": await self._broker.publish(guest.room, message, guest.socket.id)}
+
+    async def _typing(self, guest: Guest, body: bytes) -> Json:
+        ciphertext = parse_ciphertext(body, PERSON_CLASSES)
+        await self._broker.signal(guest.room, guest.member, guest.socket.id, ciphertext)
+        return {}
+
+    async def _update_user(self, guest: Guest, body: bytes) -> Json:
+        user = parse_ciphertext(body, PERSON_CLASSES)
+        await self._broker.change(guest.room, Member(guest.member, user, guest.socket.id))
+        return {}
+
+    async def _leave_room(self, guest: Guest, body: bytes) -> Json:
+        if body:
+            raise Refused(ErrorCode.BAD_REQUEST)
+        guest.stage = Stage.GONE
+        self._hub.leave(guest.room, guest.member, guest.socket)
+        await self._broker.leave(guest.room, guest.member, guest.socket.id)
+        return {}
+
+    async def _disconnect_user(self, guest: Guest, body: bytes) -> Json:
+        answer = await self._leave_room(guest, body)
+        # After the ack has been queued: this socket's line ends with it.
+        self._clock.call_later(0, guest.socket.disconnect)
+        return answer
+
+    def _disconnect(self, guest: Guest) -> None:
+        """Shows a client the door, at once: its place in the room is free, nobody waits for it."""
+        self.disconnected(guest.socket, Departure.LEFT)
+        self._clock.call_later(0, guest.socket.disconnect)
+
+    def _grace_over(self, guest: Guest) -> None:
+        del self._grace[guest.room, guest.member]
+        self._spawn(self._broker.leave(guest.room, guest.member, guest.socket.id))
+
+    def _spawn(self, leaving: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(leaving)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    # -- what a room causes: the broker's feed
+
+    def _deliver(self, event: RoomEvent) -> None:
+        match event:
+            case Joined():
+                self._admit(event)
+            case Posted(room, entry):
+                self._hub.broadcast(
+                    room, GET_MESSAGE, {"id": entry.id, "member": entry.member, "message": entry.ciphertext}
+                )
+            case Left(room, member):
+                self._forget_grace(room, member)
+                self._hub.leave(room, member)
+                self._hub.broadcast(room, USER_LEFT, {"member": member})
+            case Changed(room, who):
+                self._hub.broadcast(room, USER_CHANGED, {"member": who.id, "user": who.user})
+            case Typed(room, member, ciphertext):
+                self._hub.broadcast(room, TYPING, {"member": member, "typing": ciphertext})
+
+    def _admit(self, joined: Joined) -> None:
+        room, member = joined.room, joined.member
+        self._forget_grace(room, member.id)
+        before = self._hub.leave(room, member.id)
+        if before is not None:
+            self._replace(before)
+        if not joined.returned:
+            self._hub.broadcast(room, NEW_USER, {"member": member.id, "user": member.user})
+        guest = self._guests.get(member.seat)
+        if guest is None or guest.stage is not Stage.JOINING:
+            return
+        guest.stage, guest.admitted = Stage.INSIDE, True
+        guest.socket.emit(CONNECTED, self._snapshot(joined, guest.since))
+        guest.since = None
+        self._hub.enter(room, member.id, guest.socket)
+
+    def _snapshot(self, joined: Joined, since: Since | None) -> Json:
+        snapshot = joined.snapshot
+        log = snapshot.log_after(since)
+        return {
+            "member": joined.member.id,
+            "epoch": to_base64url(snapshot.epoch),
+            "first": log[0].id if log else snapshot.last + 1,
+            "last": snapshot.last,
+            "ttl": self._policy.message_ttl,
+            "users": [{"member": member.id, "user": member.user} for member in snapshot.members],
+            "log": [{"id": entry.id, "member": entry.member, "message": entry.ciphertext} for entry in log],
+        }
+
+    def _replace(self, socket: Socket) -> None:
+        """The member sits elsewhere now: this connection has no place and no business any more."""
+        guest = self._guests.pop(socket.id, None)
+        if guest is not None:
+            guest.stage = Stage.GONE
+        socket.disconnect()
+
+    def _forget_grace(self, room: RoomAddress, member: MemberId) -> None:
+        handle = self._grace.pop((room, member), None)
+        if handle is not None:
+            handle.cancel()
