@@ -157,6 +157,7 @@ class Site:
             default_handler_class=NotFoundHandler,
             template_path=str(HOUSE / "templates"),
             assets=assets,
+            compress_response=True,  # nothing that is served is secret, so its compressed size tells nothing
             websocket_max_message_size=chosen.max_payload,
             log_function=lambda handler: None,  # an access log is user data
         )

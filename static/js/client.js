@@ -1,0 +1,230 @@
+// Knows the connection: how a tab gets in, what it asks through its sealed channel, how it comes back after a broken
+// line; knows nothing of what is said in the room, nor of the page.
+
+import { importServerKey, makeJoin } from "./envelope.js";
+import {
+  COMMANDS,
+  ERRORS,
+  EVENTS,
+  readConnected,
+  readLeft,
+  readMessage,
+  readUser,
+} from "./events.js";
+
+/**
+ * @import { Socket } from "socket.io-client"
+ * @import { Bytes } from "./bytes.js"
+ * @import { Room, Sealed, Signer } from "./crypto.js"
+ * @import { Channel, ServerKey, Since } from "./envelope.js"
+ * @import { Connected, Left, Message, User } from "./events.js"
+ * @import { Answer } from "./outbox.js"
+ */
+/**
+ * @typedef {"connecting" | "joined" | "offline" | "stopped"} Status
+ * @typedef {"roomFull" | "serverFull" | "rateLimited" | "wrongSite" | "unavailable" | "refused" | "ended" | "malformed"} Why
+ * @typedef {{room: Room, signer: Signer, site: Bytes, user: () => Promise<Sealed>, since: () => Since}} Self
+ * @typedef {{
+ *   status: (status: Status, why?: Why) => void,
+ *   serverKey: (key: ServerKey) => void,
+ *   connected: (snapshot: Connected) => void,
+ *   newUser: (user: User) => void,
+ *   userChanged: (user: User) => void,
+ *   userLeft: (left: Left) => void,
+ *   message: (message: Message) => void,
+ * }} Owner
+ */
+
+// The server answers within milliseconds; this is for lines that are nearly dead.
+const ANSWER_MS = 20_000;
+const LEAVE_MS = 1_000;
+// A key that the server has just changed makes one join fail; more often something is wrong for good.
+const JOIN_TRIES = 3;
+
+/** @type {Record<string, Why>} */
+const WHY = {
+  [ERRORS.roomFull]: "roomFull",
+  [ERRORS.serverFull]: "serverFull",
+  [ERRORS.rateLimited]: "rateLimited",
+  [ERRORS.wrongSite]: "wrongSite",
+  [ERRORS.unavailable]: "unavailable",
+};
+
+/** The one connection of a tab. Every connection of the transport is a new life: a new key, a new join. */
+export class Client {
+  #socket;
+  #self;
+  #owner;
+  /** Counts connections, so that what an earlier one began is dropped when it comes to its end. */
+  #life = 0;
+  /** @type {Channel | null} made by the join that is under way */
+  #joining = null;
+  /** @type {Channel | null} */
+  #channel = null;
+  /** @type {Promise<unknown>} seals and emits one after the other: counters must arrive in order */
+  #queue = Promise.resolve();
+  #failures = 0;
+
+  /**
+   * @param {Socket} socket not yet connected
+   * @param {Self} self
+   * @param {Owner} owner
+   */
+  constructor(socket, self, owner) {
+    this.#socket = socket;
+    this.#self = self;
+    this.#owner = owner;
+    socket.on("connect", () => this.#begin());
+    socket.on("disconnect", (reason) => this.#end(reason));
+    socket.on("connect_error", () => this.#unreachable());
+    socket.on(EVENTS.sendPublicKey, (pem) => this.#join(pem));
+    this.#hear(EVENTS.connected, readConnected, (snapshot) => this.#joined(snapshot));
+    this.#hear(EVENTS.newUser, readUser, owner.newUser);
+    this.#hear(EVENTS.userChanged, readUser, owner.userChanged);
+    this.#hear(EVENTS.userLeft, readLeft, owner.userLeft);
+    this.#hear(EVENTS.getMessage, readMessage, owner.message);
+  }
+
+  start() {
+    this.#owner.status("connecting");
+    this.#socket.connect();
+  }
+
+  /** Now, instead of when the library tries next. */
+  restart() {
+    this.#failures = 0;
+    this.#socket.disconnect();
+    this.start();
+  }
+
+  /** Gone at once, for everybody; also when the page is closing, since nothing here waits. */
+  stop() {
+    this.#socket.disconnect();
+  }
+
+  /** Says goodbye through the channel first. */
+  async leave() {
+    const said = this.request(COMMANDS.leaveRoom).catch(() => undefined);
+    await Promise.race([said, new Promise((resolve) => setTimeout(resolve, LEAVE_MS))]);
+    this.stop();
+  }
+
+  /**
+   * A sealed request. Rejects when the line is gone before the answer.
+   * @param {string} event
+   * @param {Bytes} [body]
+   * @returns {Promise<Answer>}
+   */
+  request(event, body) {
+    const life = this.#life;
+    const channel = this.#channel;
+    const emitted = this.#queue.then(async () => {
+      if (!channel || life !== this.#life) throw new Error("not joined");
+      const sealed = await channel.seal(event, body);
+      if (life !== this.#life) throw new Error("not joined");
+      // In an object, so that the queue does not wait for the answer.
+      return { answer: this.#socket.timeout(ANSWER_MS).emitWithAck(event, sealed) };
+    });
+    this.#queue = emitted.catch(() => undefined);
+    return emitted.then(({ answer }) => answer).then((answer) => (isObject(answer) ? answer : {}));
+  }
+
+  /**
+   * What the server says is read before anybody sees it. Room events count only while joined.
+   * @template T
+   * @param {string} event
+   * @param {(value: unknown) => T} read
+   * @param {(value: T) => void} act
+   */
+  #hear(event, read, act) {
+    this.#socket.on(event, (/** @type {unknown} */ value) => {
+      if (event !== EVENTS.connected && !this.#channel) return;
+      let said;
+      try {
+        said = read(value);
+      } catch {
+        this.#give("malformed");
+        return;
+      }
+      act(said);
+    });
+  }
+
+  #begin() {
+    this.#life++;
+    this.#owner.status("connecting");
+  }
+
+  /** @param {string} reason */
+  #end(reason) {
+    this.#life++;
+    this.#channel = this.#joining = null;
+    // The library would send what it holds before its connect handlers run, sealed for a channel that is gone.
+    this.#socket.sendBuffer = [];
+    if (reason === "io client disconnect") return;
+    if (reason === "io server disconnect") this.#owner.status("stopped", "ended");
+    else this.#owner.status("offline");
+  }
+
+  #unreachable() {
+    if (this.#socket.active) this.#owner.status("offline");
+    else this.#owner.status("stopped", "refused");
+  }
+
+  /** @param {unknown} pem */
+  async #join(pem) {
+    if (this.#channel || this.#joining) return;
+    const life = this.#life;
+    try {
+      const serverKey = await importServerKey(String(pem));
+      const { room, signer, site } = this.#self;
+      const user = await this.#self.user();
+      const socketId = String(this.#socket.id);
+      const since = this.#self.since();
+      const join = await makeJoin({ serverKey, socketId, site, room, signer, user: user.bytes, since });
+      if (life !== this.#life || this.#joining || this.#channel) return;
+      this.#joining = join.channel;
+      this.#owner.serverKey(serverKey);
+      const answer = await this.#socket.timeout(ANSWER_MS).emitWithAck(COMMANDS.joinRoom, join.request);
+      if (life === this.#life && isObject(answer) && typeof answer.error === "string") this.#refused(answer.error);
+    } catch {
+      if (life === this.#life) this.#refused(ERRORS.badEnvelope);
+    }
+  }
+
+  /** @param {Connected} snapshot */
+  #joined(snapshot) {
+    if (!this.#joining || snapshot.member !== this.#self.signer.member) {
+      this.#give("malformed");
+      return;
+    }
+    this.#channel = this.#joining;
+    this.#joining = null;
+    this.#failures = 0;
+    this.#owner.connected(snapshot);
+    this.#owner.status("joined");
+  }
+
+  /** @param {string} error */
+  #refused(error) {
+    const again = error === ERRORS.badEnvelope && ++this.#failures < JOIN_TRIES;
+    if (again) {
+      this.#socket.disconnect();
+      this.start();
+    } else this.#give(WHY[error] ?? "refused");
+  }
+
+  /** @param {Why} why */
+  #give(why) {
+    this.#socket.disconnect();
+    this.#owner.status("stopped", why);
+  }
+}
+
+/**
+ * @param {unknown} value
+ * @returns {value is Answer}
+ */
+function isObject(value) {
+  return typeof value === "object" && value !== null;
+}

@@ -1,0 +1,284 @@
+// Knows what happens in the room: opens and verifies everything the server passes on, keeps who is here and what was
+// said, and tells the screen; knows neither sockets nor elements. The server is not trusted with anything here.
+
+import { describeSigner, openContent } from "./crypto.js";
+import { Ledger } from "./ledger.js";
+import { Tags } from "./tags.js";
+
+/**
+ * @import { Room, Signer } from "./crypto.js"
+ * @import { Since } from "./envelope.js"
+ * @import { Connected, Left, Message, User } from "./events.js"
+ * @import { Person } from "./people.js"
+ */
+/**
+ * @typedef {{member: string, name: string, text: string, tag: string, hue: number, at: number, own: boolean,
+ *   status: "pending" | "sent" | "failed", marks: string[]}} Line
+ * @typedef {{
+ *   line: (id: string, line: Line) => void,
+ *   change: (id: string, change: Partial<Line>) => void,
+ *   retag: (member: string, tag: string) => void,
+ *   notice: (id: string | null, sentence: string, kind: "quiet" | "warn" | "alarm") => void,
+ *   unnotice: (id: string) => void,
+ *   name: (name: string) => string,
+ *   people: (people: Person[]) => void,
+ *   ciphertext: (text: string) => void,
+ *   ttl: (seconds: number) => void,
+ * }} Screen
+ * @typedef {{name: string | null}} Presence without a name where what the server lists cannot be opened
+ * @typedef {{letters: string, hue: number}} Look
+ */
+
+// Signers of whom the looks are remembered; a room is far smaller.
+const MAX_LOOKS = 4096;
+
+export class Conversation {
+  #room;
+  #signer;
+  #screen;
+  #ledger = new Ledger();
+  #tags = new Tags();
+  /** @type {Map<string, Look>} */
+  #looks = new Map();
+  /** @type {Map<string, Presence>} */
+  #present = new Map();
+  /** @type {Since} the last of the feed that was seen here */
+  #position = null;
+  #refused = 0;
+  /** @type {Promise<void>} one event after the other, since opening one takes several turns */
+  #queue = Promise.resolve();
+  #returned;
+
+  /**
+   * @param {Room} room
+   * @param {Signer} signer this tab's
+   * @param {Screen} screen
+   * @param {(digest: string) => boolean} returned a message of this tab came by in the feed; true: its line stands
+   */
+  constructor(room, signer, screen, returned) {
+    this.#room = room;
+    this.#signer = signer;
+    this.#screen = screen;
+    this.#returned = returned;
+  }
+
+  get position() {
+    return this.#position;
+  }
+
+  /** What a message of this tab says of the feed. */
+  get seen() {
+    return this.#ledger.seen;
+  }
+
+  /** When everything that has come so far has been dealt with. */
+  get settled() {
+    return this.#queue;
+  }
+
+  /** This tab's own tag, which grows when somebody's begins like it. */
+  get tag() {
+    return this.#tags.of(this.#signer.member).tag;
+  }
+
+  /** @returns {Promise<{tag: string, hue: number}>} how this tab looks to everybody */
+  async self() {
+    const { hue } = await this.#look(this.#signer.member);
+    return { tag: this.tag, hue };
+  }
+
+  /** @param {Connected} snapshot */
+  connected(snapshot) {
+    this.#then(() => this.#begin(snapshot));
+  }
+
+  /** @param {User} user */
+  newUser({ member, user }) {
+    this.#then(async () => {
+      const known = this.#present.has(member);
+      await this.#admit(member, user, true);
+      if (!known) this.#screen.notice(null, `${this.#called(member)} joined`, "quiet");
+      this.#showPeople();
+    });
+  }
+
+  /** @param {User} user */
+  userChanged({ member, user }) {
+    this.#then(async () => {
+      const before = this.#called(member);
+      await this.#admit(member, user, true);
+      const after = this.#called(member);
+      if (after !== before) this.#screen.notice(null, `${before} is ${after} now`, "quiet");
+      this.#showPeople();
+    });
+  }
+
+  /** @param {Left} left */
+  userLeft({ member }) {
+    this.#then(() => {
+      if (!this.#present.has(member)) return;
+      this.#screen.notice(null, `${this.#called(member)} left`, "quiet");
+      this.#present.delete(member);
+      this.#ledger.left(member);
+      this.#showPeople();
+    });
+  }
+
+  /** @param {Message} message */
+  message(message) {
+    this.#then(async () => {
+      const last = this.#position?.id ?? 0;
+      if (message.id <= last) return this.#refuse();
+      if (message.id > last + 1) this.#missed(message.id - last - 1);
+      await this.#hear(message, true);
+      this.#showPeople();
+    });
+  }
+
+  /** @param {() => void | Promise<void>} step */
+  #then(step) {
+    this.#queue = this.#queue.then(step);
+  }
+
+  /** @param {Connected} snapshot */
+  async #begin({ epoch, first, last, ttl, users, log }) {
+    const { missed, historyLost } = this.#ledger.begin({ epoch, first, last, since: this.#position });
+    if (historyLost) {
+      this.#screen.notice(null, "The server has lost this room’s history. What you see above is your own copy.", "warn");
+    }
+    if (missed) this.#missed(missed);
+    this.#screen.ttl(ttl ?? 0);
+    this.#position = { epoch, id: first - 1 };
+    this.#present.clear();
+    // Users before log: what somebody signed on coming in says where their messages stood.
+    for (const { member, user } of users) await this.#admit(member, user, false);
+    for (const message of log) await this.#hear(message, false);
+    this.#position = { epoch, id: last };
+    this.#showPeople();
+  }
+
+  /**
+   * Somebody is here, the server says; who, their signature says.
+   * @param {string} member
+   * @param {string} ciphertext
+   * @param {boolean} live
+   */
+  async #admit(member, ciphertext, live) {
+    await this.#look(member);
+    const known = this.#present.get(member);
+    const opened = await openContent(this.#room, "user", ciphertext).catch(() => null);
+    if (opened?.member !== member) {
+      // Nothing that is not theirs takes a name from somebody, or gives one.
+      if (!known) this.#present.set(member, { name: null });
+      return;
+    }
+    const { payload } = opened;
+    const verdict = this.#ledger.user({ member, payload, live, now: Date.now() });
+    // An older word of theirs is theirs all the same, but takes back nothing that they have said since.
+    if (verdict !== "stale" || !known) this.#present.set(member, { name: payload.name });
+    if (verdict === "conflict") this.#conflict(member, "conflict");
+    this.#gap(member, this.#ledger.missing(member), payload.name);
+  }
+
+  /**
+   * @param {Message} message
+   * @param {boolean} live
+   */
+  async #hear({ id, member, message }, live) {
+    this.#screen.ciphertext(message);
+    const opened = await openContent(this.#room, "message", message).catch(() => null);
+    if (this.#position) this.#position = { epoch: this.#position.epoch, id };
+    if (opened?.member !== member) return this.#refuse();
+    const { payload, digest, payloadDigest } = opened;
+    const heard = this.#ledger.message({ id, member, payload, digest, payloadDigest, live, now: Date.now() });
+    const { hue } = await this.#look(member);
+    if (heard.fork) this.#screen.notice("fork", FORK, "alarm");
+    this.#gap(member, heard.missing, "name" in payload ? payload.name : null);
+    if (heard.verdict === "conflict" || heard.verdict === "stale") this.#conflict(member, heard.verdict);
+    const own = member === this.#signer.member;
+    // Whatever the ledger said: what came back in the feed need not be sent again.
+    if (own && this.#returned(digest)) return;
+    if (heard.verdict !== "show" || !("text" in payload)) return;
+    const marks = [...(heard.clock ? ["clock differs"] : []), ...(heard.late ? ["arrived late"] : [])];
+    const { name, text, at } = payload;
+    const { tag } = this.#tags.of(member);
+    this.#screen.line(digest, { member, name, text, tag, hue, at, own, status: "sent", marks });
+  }
+
+  /**
+   * @param {string} member
+   * @param {number} missing
+   * @param {string | null} name
+   */
+  #gap(member, missing, name) {
+    const who = name === null ? this.#called(member) : `${this.#screen.name(name)} (${this.#tags.of(member).tag})`;
+    if (missing) this.#screen.notice(`gap:${member}`, `${count(missing, "message")} of ${who} ${missing === 1 ? "is" : "are"} missing`, "warn");
+    else this.#screen.unnotice(`gap:${member}`);
+  }
+
+  /**
+   * @param {string} member
+   * @param {"conflict" | "stale"} what
+   */
+  #conflict(member, what) {
+    const who = this.#called(member);
+    const sentence =
+      what === "conflict"
+        ? `Two different messages of ${who} claim the same place. One of them is not shown.`
+        : `An old message of ${who} was sent again. It is not shown.`;
+    this.#screen.notice(`${what}:${member}`, sentence, "alarm");
+  }
+
+  #refuse() {
+    this.#refused++;
+    const sentence = `${count(this.#refused, "message")} refused: not signed by the person that the server named, or not for this room.`;
+    this.#screen.notice("refused", sentence, "alarm");
+  }
+
+  /** @param {number} n */
+  #missed(n) {
+    this.#screen.notice(null, `${count(n, "message")} ${n === 1 ? "was" : "were"} missed`, "warn");
+  }
+
+  /** @param {string} member */
+  #called(member) {
+    const name = this.#present.get(member)?.name;
+    return `${name ? this.#screen.name(name) : "somebody"} (${this.#tags.of(member).tag})`;
+  }
+
+  /**
+   * @param {string} member
+   * @returns {Promise<Look>}
+   */
+  async #look(member) {
+    let look = this.#looks.get(member);
+    if (look === undefined) {
+      look = await describeSigner(member);
+      if (this.#looks.size >= MAX_LOOKS) this.#looks.delete(String(this.#looks.keys().next().value));
+      this.#looks.set(member, look);
+    }
+    for (const other of this.#tags.add(member, look.letters)) this.#screen.retag(other, this.#tags.of(other).tag);
+    return look;
+  }
+
+  #showPeople() {
+    const people = [...this.#present].map(([member, { name }]) => {
+      const { letters, hue } = this.#looks.get(member) ?? { letters: "", hue: 0 };
+      const me = member === this.#signer.member;
+      const confirmed = me || this.#ledger.confirmed(member);
+      return { member, name, ...this.#tags.of(member), card: letters, hue, me, confirmed };
+    });
+    this.#screen.people(people);
+  }
+}
+
+const FORK =
+  "The server shows people different histories of this room. Do not trust what is missing here, and tell the others by another way.";
+
+/**
+ * @param {number} n
+ * @param {string} noun
+ */
+function count(n, noun) {
+  return n === 1 ? `1 ${noun}` : `${n} ${noun}s`;
+}

@@ -1,0 +1,133 @@
+// Knows what this tab has still to say and says it once, in order; knows neither keys nor sockets.
+
+import { ERRORS } from "./events.js";
+
+/**
+ * @import { Sealed } from "./crypto.js"
+ */
+/**
+ * @typedef {{seq: number, prev: string}} Head
+ * @typedef {{id: string, text: string, sealed?: Sealed}} Draft
+ * @typedef {{id?: unknown, error?: unknown}} Answer
+ * @typedef {{
+ *   seal: (draft: Draft, head: Head) => Promise<Sealed>,
+ *   send: (bytes: Uint8Array<ArrayBuffer>) => Promise<Answer>,
+ *   position: () => number,
+ *   sent: (id: string) => void,
+ *   failed: (id: string) => void,
+ *   slowed: () => void,
+ *   stalled: () => void,
+ * }} Owner `position`: id of the last message in the feed; `stalled`: the line is no good any more
+ */
+
+// A bucket of the server's fills by several a second, a broker that is away needs longer.
+const WAIT_MS = { [ERRORS.rateLimited]: 1_000, [ERRORS.unavailable]: 5_000 };
+// An honest server has a message in the feed before it answers; this leaves time for a slow line.
+const FEED_MS = 15_000;
+
+/**
+ * One message is on its way at a time. It is sealed once and sent again as it is until it comes back in the feed,
+ * so that however lines and answers are lost, readers see it once. A refused one leaves no hole in the sequence.
+ */
+export class Outbox {
+  /** @type {Draft[]} */
+  #waiting = [];
+  /** @type {Head} */
+  #head = { seq: 0, prev: "" };
+  #open = false;
+  #busy = false;
+  #timer = 0;
+  #owner;
+
+  /** @param {Owner} owner */
+  constructor(owner) {
+    this.#owner = owner;
+  }
+
+  /** This signer's messages that are known to be in the feed. */
+  get head() {
+    return this.#head;
+  }
+
+  /** @param {Draft} draft */
+  add(draft) {
+    this.#waiting.push(draft);
+    this.#pump();
+  }
+
+  /** The tab is in the room and has seen what it missed. */
+  opened() {
+    this.#open = true;
+    this.#pump();
+  }
+
+  /** The line is gone; everything waits. */
+  closed() {
+    this.#open = false;
+    clearTimeout(this.#timer);
+  }
+
+  /**
+   * A message of this tab came by in the feed.
+   * @param {string} digest
+   * @returns {boolean} whether it waited here
+   */
+  returned(digest) {
+    const sealed = this.#waiting[0]?.sealed;
+    if (sealed?.digest !== digest) return false;
+    this.#done(sealed);
+    return true;
+  }
+
+  /** @param {Sealed} sealed of the first that waits */
+  #done({ payloadDigest }) {
+    clearTimeout(this.#timer);
+    this.#head = { seq: this.#head.seq + 1, prev: payloadDigest };
+    const draft = this.#waiting.shift();
+    if (draft) this.#owner.sent(draft.id);
+    this.#pump();
+  }
+
+  async #pump() {
+    const [draft] = this.#waiting;
+    if (!this.#open || this.#busy || !draft) return;
+    this.#busy = true;
+    clearTimeout(this.#timer);
+    let wait = FEED_MS;
+    try {
+      draft.sealed ??= await this.#owner.seal(draft, this.#head);
+      wait = this.#judge(draft, await this.#owner.send(draft.sealed.bytes));
+    } catch {
+      // Sealed but not sent, or sent and not answered: it goes again when the line is back.
+    }
+    this.#busy = false;
+    if (this.#waiting[0] !== draft) this.#pump();
+    else if (this.#open) this.#timer = setTimeout(() => this.#again(wait === FEED_MS), wait);
+  }
+
+  /**
+   * @param {Draft} draft
+   * @param {Answer} answer
+   * @returns {number} how long to wait before something must be done again
+   */
+  #judge(draft, { id, error }) {
+    if (this.#waiting[0] !== draft || !draft.sealed) return 0;
+    // The server knew it already, from before what this tab has seen of the feed: it will not come by again.
+    if (typeof id === "number" && id <= this.#owner.position()) this.#done(draft.sealed);
+    if (error === undefined) return FEED_MS;
+    if (error === ERRORS.rateLimited || error === ERRORS.unavailable) {
+      this.#owner.slowed();
+      return WAIT_MS[error];
+    }
+    if (error === ERRORS.notInRoom || error === ERRORS.badEnvelope) return FEED_MS;
+    this.#waiting.shift();
+    this.#owner.failed(draft.id);
+    return 0;
+  }
+
+  /** @param {boolean} stalled */
+  #again(stalled) {
+    if (stalled) this.#owner.stalled();
+    else this.#pump();
+  }
+}

@@ -1,0 +1,190 @@
+// Knows how the parts of the room page hang together: who came in, the key, the connection, the conversation, the view.
+
+import { io } from "socket.io-client";
+import { fromBase64url, toBase64url } from "./bytes.js";
+import { Client } from "./client.js";
+import { Conversation } from "./conversation.js";
+import { deriveRoom, kdfSalt, makeSigner, rawRoomKey, sealContent, unsupported } from "./crypto.js";
+import { COMMANDS } from "./events.js";
+import { makeFilter } from "./filters.js";
+import { deriveSecret } from "./kdf.js";
+import { normalizeRoom, normalizeText, normalizeUsername } from "./names.js";
+import { Outbox } from "./outbox.js";
+import { Screen } from "./screen.js";
+import { RoomView } from "./view.js";
+
+/**
+ * @import { Bytes } from "./bytes.js"
+ * @import { Why } from "./client.js"
+ */
+
+const LOGIN = "/";
+const SALT_BYTES = 16;
+
+/** @type {Record<Why, string>} */
+const REASONS = {
+  roomFull: "The room is full. Try again when somebody has left.",
+  serverFull: "The server is full. Try again in a while.",
+  rateLimited: "Too many attempts. Wait a moment, then try again.",
+  wrongSite: "This site has been set up anew, so the room’s key must be made again: leave and come back.",
+  unavailable: "The server cannot reach its rooms at the moment.",
+  refused: "The server did not let this page in. Leave and come back; if it goes on, tell whoever runs the site.",
+  ended: "The server has ended this connection.",
+  malformed: "The server said something that makes no sense, so this page does not listen to it any longer.",
+};
+const UNREACHABLE = "The server does not answer. This page goes on trying.";
+const SLOWED = "You write faster than the server takes. The rest follows by itself.";
+const NO_KEY = "The room’s key could not be made: the site did not answer, or this device has less than 128 MiB to spare.";
+
+const WORKER = new URL("./kdf-worker.js", import.meta.url).href;
+// The one address that may become a script here, whatever is asked for.
+const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("chatsite", { createScriptURL: () => WORKER });
+const workerUrl = policy ? policy.createScriptURL("") : WORKER;
+
+/** @returns {{name: string, roomName: string} | null} who comes from the login page, once */
+function admitted() {
+  const entering = sessionStorage.getItem("chatsite.enter") === "1";
+  sessionStorage.removeItem("chatsite.enter");
+  if (!entering) return null;
+  try {
+    const roomName = normalizeRoom(sessionStorage.getItem("chatsite.room") ?? "");
+    const name = normalizeUsername(sessionStorage.getItem("chatsite.name") ?? "");
+    return { name, roomName };
+  } catch {
+    return null;
+  }
+}
+
+/** @returns {{links: boolean, characters: boolean}} */
+function storedOptions() {
+  return {
+    links: sessionStorage.getItem("chatsite.links") !== "0",
+    characters: sessionStorage.getItem("chatsite.characters") !== "0",
+  };
+}
+
+/** @returns {Promise<Bytes>} the site salt; whatever else the server answers is refused */
+async function fetchSite() {
+  const answer = await fetch("/site.json", { cache: "no-store" });
+  const { v, salt } = await answer.json();
+  const bytes = fromBase64url(String(salt));
+  if (!answer.ok || v !== 1 || bytes.length !== SALT_BYTES) throw new Error("not the site's salt");
+  return bytes;
+}
+
+/**
+ * @param {RoomView} view
+ * @param {{name: string, roomName: string}} who
+ */
+async function enter(view, { name, roomName }) {
+  view.setState("deriving");
+  const site = await fetchSite();
+  const secret = async () => deriveSecret(workerUrl, roomName, await kdfSalt(site));
+  const room = await deriveRoom(await secret());
+  const signer = await makeSigner();
+
+  const data = document.body.dataset;
+  const rules = { punctuation: data.filterPunctuation ?? "", linkTraces: JSON.parse(data.filterLinks ?? "[]") };
+  const screen = new Screen(view, makeFilter(rules), storedOptions());
+  const conversation = new Conversation(room, signer, screen, (digest) => outbox.returned(digest));
+  const { tag, hue } = await conversation.self();
+  view.setIdentity({ room: roomName, name, tag, hue });
+
+  const outbox = new Outbox({
+    async seal({ id, text }, { seq, prev }) {
+      const at = Date.now();
+      screen.change(id, { at });
+      return sealContent(room, signer, "message", { name, text, at, seq: seq + 1, prev, seen: conversation.seen });
+    },
+    send: (bytes) => client.request(COMMANDS.sendMessage, bytes),
+    position: () => conversation.position?.id ?? 0,
+    sent: (id) => screen.change(id, { status: "sent" }),
+    failed: (id) => screen.change(id, { status: "failed" }),
+    slowed: () => view.setState("connected", SLOWED),
+    stalled: () => client.restart(),
+  });
+
+  let entered = false;
+  const socket = io({ transports: ["websocket"], autoConnect: false });
+  const self = {
+    room,
+    signer,
+    site,
+    async user() {
+      await conversation.settled;
+      return sealContent(room, signer, "user", { name, at: Date.now(), ...outbox.head });
+    },
+    since: () => conversation.position,
+  };
+  const client = new Client(socket, self, {
+    async status(status, why) {
+      if (status !== "joined") {
+        outbox.closed();
+        if (status === "stopped") view.setState("stopped", why && REASONS[why]);
+        else if (status === "offline") view.setState("offline", entered ? "" : UNREACHABLE);
+        else view.setState("connecting");
+        return;
+      }
+      view.setState(entered ? "resynced" : "connected");
+      entered = true;
+      await conversation.settled;
+      outbox.opened();
+    },
+    serverKey: ({ pem, fingerprint }) =>
+      view.setShield({ serverKeyPem: pem, serverFingerprint: fingerprint, roomFingerprint: room.fingerprint }),
+    connected: (snapshot) => conversation.connected(snapshot),
+    newUser: (user) => conversation.newUser(user),
+    userChanged: (user) => conversation.userChanged(user),
+    userLeft: (left) => conversation.userLeft(left),
+    message: (message) => conversation.message(message),
+  });
+
+  let drafts = 0;
+  /** @param {string} text */
+  function say(text) {
+    const id = `own:${++drafts}`;
+    const line = { member: signer.member, name, text, tag: conversation.tag, hue, at: Date.now(), own: true, marks: [] };
+    screen.line(id, { ...line, status: "pending" });
+    outbox.add({ id, text });
+  }
+
+  view.on("send", (typed) => {
+    try {
+      say(normalizeText(typed));
+      return true;
+    } catch {
+      return false; // nothing but white space, or longer than a message may be: the composer says so
+    }
+  });
+  view.on("retry", (id) => {
+    const text = screen.text(id);
+    screen.remove(id);
+    if (text !== undefined) say(text);
+  });
+  view.on("cancel", (id) => screen.remove(id));
+  view.on("option", (options) => {
+    sessionStorage.setItem("chatsite.links", options.links ? "1" : "0");
+    sessionStorage.setItem("chatsite.characters", options.characters ? "1" : "0");
+    screen.allow(options);
+  });
+  view.on("reconnect", () => client.restart());
+  view.on("showKey", async () => view.showRoomKey(toBase64url(await rawRoomKey(await secret()))));
+  view.on("leave", async () => {
+    sessionStorage.clear();
+    await client.leave();
+    location.assign(LOGIN);
+  });
+  addEventListener("pagehide", () => client.stop());
+  addEventListener("pageshow", ({ persisted }) => persisted && client.restart());
+  client.start();
+}
+
+const who = admitted();
+if (who === null || (await unsupported()).length > 0) location.replace(LOGIN);
+else {
+  const view = new RoomView(document);
+  view.setOptions(storedOptions());
+  view.on("leave", () => location.assign(LOGIN));
+  view.on("reconnect", () => location.assign(LOGIN));
+  enter(view, who).catch(() => view.setState("stopped", NO_KEY));
+}

@@ -1,0 +1,148 @@
+// Knows what of the conversation stands on the page and how the filters change it, also afterwards; knows no key, no
+// server and no element.
+
+/**
+ * @import { Line } from "./conversation.js"
+ * @import { Filter } from "./filters.js"
+ * @import { Person } from "./people.js"
+ * @import { RoomView } from "./view.js"
+ */
+/**
+ * @typedef {{links: boolean, characters: boolean}} Options what is allowed
+ */
+
+// As many as the page shows at most.
+const MAX_LINES = 1000;
+const TTL_CHECK_MS = 5_000;
+const NAME_WITH_LINK = "(a link)";
+
+/** Conversation's screen: every line passes the filters on its way to the view. */
+export class Screen {
+  #view;
+  #filter;
+  /** @type {Options} */
+  #options;
+  /** @type {Map<string, Line>} */
+  #lines = new Map();
+  /** @type {Person[]} */
+  #people = [];
+  #ttlMs = 0;
+
+  /**
+   * @param {RoomView} view
+   * @param {Filter} filter
+   * @param {Options} options
+   */
+  constructor(view, filter, options) {
+    this.#view = view;
+    this.#filter = filter;
+    this.#options = options;
+    setInterval(() => this.#age(), TTL_CHECK_MS);
+  }
+
+  /** @param {Options} options */
+  allow(options) {
+    this.#options = options;
+    for (const [id, line] of this.#lines) this.#view.updateMessage(id, { name: line.name, shown: this.#shown(line) });
+    this.people(this.#people);
+  }
+
+  /**
+   * A line, or what has become of one: a pending line that came back in the feed is the same line.
+   * @param {string} id
+   * @param {Line} line
+   */
+  line(id, line) {
+    if (this.#lines.has(id)) return;
+    this.#lines.set(id, line);
+    if (this.#lines.size > MAX_LINES) this.remove(String(this.#lines.keys().next().value));
+    this.#view.addMessage(id, { ...line, shown: this.#shown(line) });
+  }
+
+  /**
+   * @param {string} id
+   * @param {Partial<Line>} change
+   */
+  change(id, change) {
+    const line = this.#lines.get(id);
+    if (line === undefined) return;
+    this.#lines.set(id, { ...line, ...change });
+    this.#view.updateMessage(id, change);
+  }
+
+  /** @param {string} id */
+  text(id) {
+    return this.#lines.get(id)?.text;
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    this.#lines.delete(id);
+    this.#view.removeMessage(id);
+  }
+
+  /**
+   * @param {string} member
+   * @param {string} tag
+   */
+  retag(member, tag) {
+    for (const [id, line] of this.#lines) if (line.member === member) this.change(id, { tag });
+  }
+
+  /**
+   * @param {string | null} id
+   * @param {string} sentence
+   * @param {"quiet" | "warn" | "alarm"} kind
+   */
+  notice(id, sentence, kind) {
+    this.#view.addNotice(id, sentence, kind);
+  }
+
+  /** @param {string} id */
+  unnotice(id) {
+    this.#view.removeNotice(id);
+  }
+
+  /** @param {Person[]} people */
+  people(people) {
+    this.#people = people;
+    this.#view.setPeople(people.map((person) => ({ ...person, name: person.name === null ? null : this.name(person.name) })));
+  }
+
+  /** @param {string} text */
+  ciphertext(text) {
+    this.#view.addCiphertext(text);
+  }
+
+  /** @param {number} seconds 0: messages stay */
+  ttl(seconds) {
+    this.#ttlMs = seconds * 1000;
+  }
+
+  #age() {
+    if (!this.#ttlMs) return;
+    const oldest = Date.now() - this.#ttlMs;
+    for (const [id, { at, status }] of this.#lines) if (status === "sent" && at < oldest) this.remove(id);
+  }
+
+  /**
+   * A name as the filters let it be shown.
+   * @param {string} name
+   */
+  name(name) {
+    const { links, characters } = this.#options;
+    if (!links && this.#filter.hasLink(name)) return NAME_WITH_LINK;
+    return characters ? name : this.#filter.characters(name).text;
+  }
+
+  /** @param {Line} line */
+  #shown({ name, text }) {
+    const { links, characters } = this.#options;
+    const nameParts = this.name(name);
+    const blocked = !links && (this.#filter.hasLink(text) || this.#filter.hasLink(name));
+    if (blocked) return { nameParts, blocked, filtered: false, parts: [] };
+    const kept = characters ? { text, filtered: false } : this.#filter.characters(text);
+    const filtered = kept.filtered || (!characters && nameParts !== name);
+    return { nameParts, blocked, filtered, parts: links ? this.#filter.links(kept.text) : [{ text: kept.text }] };
+  }
+}
