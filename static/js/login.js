@@ -48,7 +48,7 @@ class Field {
 
   /** @param {string} text */
   fill(text) {
-    this.box.value = text;
+    this.box.value = dashed(text);
     this.read();
     this.#judge();
   }
@@ -171,7 +171,7 @@ function insecure() {
   return [
     make("p", "", make("strong", "", "This page is not secure. "), "Browsers encrypt only on pages that came over https, or from the same machine."),
     make("p", "", "Open ", secure, " instead, or on the machine itself ", make("b", "", `http://localhost:${location.port || 80}/`), "."),
-    make("p", "hint", "Do you run this site? Started with --ip and the address that others use, it serves https by itself; behind a proxy, let the proxy serve https."),
+    make("p", "hint", "Do you run this site? Started with ", make("code", "", "--ip"), " and the address that others use, it serves https by itself; behind a proxy, let the proxy serve https."),
   ];
 }
 
@@ -215,9 +215,11 @@ room.box.addEventListener("focus", () => {
 room.box.addEventListener("paste", (event) => {
   const pasted = event.clipboardData?.getData("text/plain") ?? "";
   const invited = invitedTo(pasted);
-  if (room.box.value !== ROOM_PREFIX && invited === null) return;
   event.preventDefault();
-  room.fill(invited ?? pasted.trim());
+  if (invited !== null || room.box.value === ROOM_PREFIX) return room.fill(invited ?? pasted.trim());
+  // Left to itself the box would drop line breaks and join the words around them.
+  room.box.setRangeText(dashed(pasted), room.box.selectionStart ?? 0, room.box.selectionEnd ?? 0, "end");
+  room.read();
 });
 for (const { box } of [room, username])
   box.addEventListener("keydown", (event) => {

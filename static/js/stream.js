@@ -40,6 +40,7 @@ export class Stream {
   #unseen = 0;
   #arranging = false;
   #hushed = 0;
+  #height = 0;
   /** @type {(name: "retry"|"cancel", id: string) => void} */
   #act;
 
@@ -48,7 +49,7 @@ export class Stream {
     this.#act = act;
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
     this.#jump.addEventListener("click", () => this.#toEnd("smooth"));
-    new ResizeObserver(() => this.#following && this.#toEnd("instant")).observe(this.#scroller);
+    new ResizeObserver(() => this.#resized()).observe(this.#scroller);
   }
 
   get unsent() {
@@ -220,8 +221,15 @@ export class Stream {
     if (!this.#following) this.#unseen++;
   }
 
+  #resized() {
+    this.#height = this.#scroller.clientHeight;
+    if (this.#following) this.#toEnd("instant");
+  }
+
   #scrolled() {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
+    // A window that changed its size, not a reader, moved the text: a keyboard came up.
+    if (clientHeight !== this.#height) return;
     this.#following = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
     if (this.#following) this.#unseen = 0;
     this.#showJump();
