@@ -158,6 +158,8 @@ class Session:
         self._upgrade, self._upgrade_due = _Upgrade.NONE, None
 
     def _receive_upgrading(self, packet: Packet, now: float) -> list[Event]:
+        if self._upgrade is _Upgrade.NONE:
+            return []  # late, from a transport that has been given up
         if self._upgrade is _Upgrade.OPENED and packet == Packet(PacketType.PING, _PROBE):
             self._upgrade = _Upgrade.PROBED
             return [Probed(encode(Packet(PacketType.PONG, _PROBE)))]
@@ -188,9 +190,9 @@ class Session:
         return []
 
     def _queue(self, frame: Frame) -> None:
-        # What we send is ASCII (JSON escapes the rest), so characters are bytes.
+        # Characters are bytes (JSON escapes all but ASCII), save in the name of a namespace that only its client knows.
         self._outbox.append(frame)
-        self._outbox_bytes += len(frame)
+        self._outbox_bytes += len(frame if isinstance(frame, bytes) or frame.isascii() else frame.encode())
 
     def take(self) -> list[Frame]:
         """All that is queued, for the current transport to send now."""

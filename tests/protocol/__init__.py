@@ -1,0 +1,1 @@
+"""Tests of the pure layer: bytes in, values out, time as plain numbers."""
