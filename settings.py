@@ -40,7 +40,8 @@ def _whole(default: int, low: int, high: int) -> Any:
 
 
 def _seconds(default: float, low: float, high: float) -> Any:
-    return _setting(default, f"a number of seconds from {low:g} to {high:g}", lambda value: low <= value <= high)
+    # As a float, for its type is what tells that a fraction may stand here.
+    return _setting(float(default), f"a number of seconds from {low:g} to {high:.0f}", lambda value: low <= value <= high)
 
 
 def _is_host(value: str) -> bool:
@@ -89,7 +90,7 @@ class Settings:
     max_room_members: int = _whole(1000, 1, 100_000)
     max_payload: int = _whole(1_000_000, 100_000, 100_000_000)
     outbox_bytes: int = _whole(1_000_000, 10_000, 1_000_000_000)
-    event_rate: float = _setting(10, "a number from 0.1 to 100000", lambda value: 0.1 <= value <= 100_000)
+    event_rate: float = _setting(10.0, "a number from 0.1 to 100000", lambda value: 0.1 <= value <= 100_000)
     event_burst: int = _whole(40, 1, 100_000)
 
     ping_interval: float = _seconds(25, 0.1, 3600)
@@ -125,7 +126,9 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
         values[key] = _from_text(key, text, f"--{key}")
     settings = Settings(**values)
     if bool(settings.tls_certificate) != bool(settings.tls_key):
-        raise SettingsError("tls_certificate and tls_key: expected both or neither")
+        raise SettingsError(
+            f"tls_certificate = {settings.tls_certificate!r}, tls_key = {settings.tls_key!r}: expected both or neither"
+        )
     return settings
 
 
@@ -136,7 +139,7 @@ def _read(path: Path) -> dict[str, Any]:
         raise SettingsError(f"{path}: cannot be read ({error.strerror})") from error
     except UnicodeDecodeError as error:
         raise SettingsError(f"{path}: expected UTF-8 text") from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of 5,000 digits, 1,000 brackets: not TOMLDecodeError
         raise SettingsError(f"{path}: expected TOML: {error}") from error
 
 
