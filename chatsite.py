@@ -68,6 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         flags = _parse(arguments)
         chosen = _settings(flags)
         if flags.check_config:
+            _check(chosen)
             print("the configuration is good")
             return 0
         asyncio.run(_serve(chosen))
@@ -93,7 +94,10 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 def version() -> str:
     """The version that is installed."""
-    return metadata.version("chatsite")
+    try:
+        return metadata.version("chatsite")
+    except metadata.PackageNotFoundError as error:
+        raise Failure("it is not installed; run: pip install -e .") from error
 
 
 def _settings(flags: argparse.Namespace) -> Settings:
@@ -107,7 +111,8 @@ def is_loopback(host: str) -> bool:
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
+        name = host.lower().rstrip(".")
+        return name == "localhost" or name.endswith(".localhost")
 
 
 def _certificate(chosen: Settings, directory: Path) -> Certificate | None:
@@ -117,6 +122,13 @@ def _certificate(chosen: Settings, directory: Path) -> Certificate | None:
     if chosen.behind_proxy or is_loopback(chosen.ip):
         return None
     return state.own_certificate(directory, chosen.ip)
+
+
+def _check(chosen: Settings) -> None:
+    """What would stop a start, as far as it can be known without changing anything."""
+    read_assets(HOUSE / "static")
+    if chosen.tls_certificate:
+        state.given_certificate(Path(chosen.tls_certificate), Path(chosen.tls_key))
 
 
 class Site:
@@ -213,14 +225,22 @@ def _bind(chosen: Settings) -> list[socket.socket]:
 
 
 def _announce(chosen: Settings, port: int, certificate: Certificate | None) -> None:
-    scheme = "https" if certificate else "http"
-    host = f"[{chosen.ip}]" if ":" in chosen.ip else chosen.ip
-    lines = [f"Chatsite is open: {scheme}://{host}:{port}/"]
-    if chosen.behind_proxy:
-        lines = [f"Chatsite listens for its proxy: {scheme}://{host}:{port}/"]
+    what = "Chatsite listens for its proxy" if chosen.behind_proxy else "Chatsite is open"
+    lines = [f"{what}: {'https' if certificate else 'http'}://{_host_to_open(chosen.ip)}:{port}/"]
     if certificate and certificate.made:
         lines.append(f"Its certificate is self-made; browsers ask once. SHA-256 {certificate.fingerprint}")
     print("\n".join([*lines, "Stop it with Ctrl-C."]), flush=True)
+
+
+def _host_to_open(ip: str) -> str:
+    """As it stands in an address; this machine's name where every address is listened on, which none can open."""
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return ip
+    if address.is_unspecified:
+        return socket.gethostname()
+    return f"[{ip}]" if address.version == 6 else ip
 
 
 def _quiet_logs() -> None:

@@ -17,7 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 SALT_BYTES = 16
 SALT_FILE = "site-salt"
-CERTIFICATE_FILE, KEY_FILE = "certificate.pem", "certificate-key.pem"
+CERTIFICATE_FILE = "certificate.pem"
+"""The self-made certificate and its key in one file: so they can never belong to two different pairs."""
 
 VALID_DAYS = 397
 """The longest that all browsers accept."""
@@ -33,8 +34,11 @@ def default_directory(environment: "os._Environ[str] | dict[str, str]") -> Path:
     given = environment.get("STATE_DIRECTORY")
     if given:
         return Path(given.split(":")[0])
-    home = environment.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    return Path(home) / "chatsite"
+    home = environment.get("XDG_STATE_HOME")
+    try:
+        return (Path(home) if home else Path.home() / ".local" / "state") / "chatsite"
+    except RuntimeError as error:
+        raise StateError("state_directory = '': this user has no home; expected the path of a folder") from error
 
 
 def open_directory(path: Path) -> Path:
@@ -42,7 +46,9 @@ def open_directory(path: Path) -> Path:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise StateError(f"state_directory = {str(path)!r}: cannot be made ({error.strerror})") from error
+        raise StateError(
+            f"state_directory = {str(path)!r}: cannot be made ({error.strerror}); expected a folder to write in"
+        ) from error
     return path
 
 
@@ -54,7 +60,10 @@ def site_salt(directory: Path) -> bytes:
             _write_once(path, secrets.token_hex(SALT_BYTES) + "\n")
         salt = bytes.fromhex(path.read_text("ascii"))
     except OSError as error:
-        raise StateError(f"{path}: cannot be read or made ({error.strerror})") from error
+        raise StateError(
+            f"state_directory = {str(directory)!r}: {SALT_FILE} can be neither read nor made ({error.strerror}); "
+            "expected a folder to write in"
+        ) from error
     except ValueError as error:
         raise StateError(f"{path}: expected {2 * SALT_BYTES} hexadecimal digits") from error
     if len(salt) != SALT_BYTES:
@@ -73,34 +82,53 @@ class Certificate:
 
 def given_certificate(certificate: Path, key: Path) -> Certificate:
     """The operator's own. Raises StateError."""
-    return _load(certificate, key, made=False)
+    for setting, path in (("tls_certificate", certificate), ("tls_key", key)):
+        if not os.access(path, os.R_OK):
+            raise StateError(f"{setting} = {str(path)!r}: cannot be read; expected a PEM file")
+    try:
+        return _load(certificate, key, made=False)
+    except (OSError, ValueError) as error:
+        raise StateError(
+            f"tls_certificate = {str(certificate)!r}, tls_key = {str(key)!r}: expected a certificate and its own key, "
+            "PEM, without a password"
+        ) from error
 
 
 def own_certificate(directory: Path, host: str) -> Certificate:
     """A self-signed certificate for `host`, kept with mode 0600, made anew when it is for another host or old."""
-    certificate, key = directory / CERTIFICATE_FILE, directory / KEY_FILE
-    if not _serves(certificate, host) or not key.exists():
-        try:
-            made, private = _make(host)
-            _replace(key, private)
-            _replace(certificate, made)
-        except OSError as error:
-            raise StateError(f"{certificate}: cannot be made ({error.strerror})") from error
-    return _load(certificate, key, made=True)
+    path = directory / CERTIFICATE_FILE
+    kept = _kept(path, host)
+    if kept is not None:
+        return kept
+    try:
+        _replace(path, _make(host))
+        return _load(path, path, made=True)
+    except OSError as error:
+        raise StateError(
+            f"state_directory = {str(directory)!r}: {CERTIFICATE_FILE} cannot be made ({error.strerror}); "
+            "expected a folder to write in"
+        ) from error
+
+
+def _kept(path: Path, host: str) -> Certificate | None:
+    """What an earlier start has made, if it serves this host for some time to come."""
+    try:
+        kept = _load(path, path, made=True)
+        certificate = x509.load_pem_x509_certificate(path.read_bytes())
+        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
+    except (OSError, ValueError, x509.ExtensionNotFound):
+        return None
+    renew = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=RENEW_DAYS)
+    return kept if certificate.not_valid_after_utc > renew and set(names) == set(_names(host)) else None
 
 
 def _load(certificate: Path, key: Path, *, made: bool) -> Certificate:
+    """Raises OSError and ValueError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
-    for path in (certificate, key):
-        if not os.access(path, os.R_OK):
-            raise StateError(f"{path}: cannot be read")
-    try:
-        context.load_cert_chain(certificate, key)
-        first = x509.load_pem_x509_certificate(certificate.read_bytes())
-    except (OSError, ValueError) as error:
-        raise StateError(f"{certificate}, {key}: expected a PEM certificate and its key without a password") from error
-    digest = first.fingerprint(hashes.SHA256())
+    # An empty password makes a protected key an error; without one, OpenSSL would ask at the terminal and wait.
+    context.load_cert_chain(certificate, key, password="")
+    digest = x509.load_pem_x509_certificate(certificate.read_bytes()).fingerprint(hashes.SHA256())
     return Certificate(context, ":".join(f"{byte:02X}" for byte in digest), made)
 
 
@@ -125,17 +153,7 @@ def _own_addresses() -> list[tuple[object, object, object, object, tuple[str, ..
     return [(*info[:4], tuple(str(part).split("%")[0] for part in info[4])) for info in found]
 
 
-def _serves(path: Path, host: str) -> bool:
-    try:
-        certificate = x509.load_pem_x509_certificate(path.read_bytes())
-        names = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (OSError, ValueError, x509.ExtensionNotFound):
-        return False
-    renew = datetime.datetime.now(datetime.UTC) + datetime.timedelta(days=RENEW_DAYS)
-    return certificate.not_valid_after_utc > renew and set(names) == set(_names(host))
-
-
-def _make(host: str) -> tuple[str, str]:
+def _make(host: str) -> str:
     """A new certificate and its key, PEM. Source: RFC 5280; the CA/Browser Forum's limits that browsers enforce."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Chatsite")])
@@ -156,7 +174,7 @@ def _make(host: str) -> tuple[str, str]:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    return certificate.public_bytes(serialization.Encoding.PEM).decode(), private.decode()
+    return (certificate.public_bytes(serialization.Encoding.PEM) + private).decode()
 
 
 def _temporary(path: Path, text: str) -> Path:
