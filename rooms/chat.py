@@ -44,6 +44,9 @@ UPDATE_USER, USER_CHANGED = "update_user", "user_changed"
 LEAVE_ROOM, DISCONNECT_USER, USER_LEFT = "leave-room", "disconnect_user", "user_left"
 CONNECTED, NEW_USER = "connected", "new_user"
 
+LEAVING = frozenset({LEAVE_ROOM, DISCONNECT_USER})
+"""Never refused for being too many: whoever has talked too much may still go."""
+
 LARGEST_ENVELOPE = 1024
 """Characters; an envelope of RSA-2048 has 342. What is longer is not worth decoding."""
 LARGEST_JOIN_BODY = 4096
@@ -180,7 +183,8 @@ class ChatNamespace:
         if guest.stage is not Stage.INSIDE or guest.channel is None:
             raise Refused(ErrorCode.NOT_IN_ROOM)
         body = self._unseal(guest, guest.channel, name, sealed)
-        self._pay(guest)
+        if name not in LEAVING:
+            self._pay(guest)
         return await self._sealed[name](guest, body)
 
     def _pay(self, guest: Guest) -> None:
@@ -307,9 +311,10 @@ class ChatNamespace:
         if guest is None or guest.stage is not Stage.JOINING:
             return
         guest.stage, guest.admitted = Stage.INSIDE, True
+        # Seated first: who is too slow even for this is closed by it, and that frees the seat.
+        self._hub.enter(room, member.id, guest.socket)
         guest.socket.emit(CONNECTED, self._snapshot(joined, guest.since))
         guest.since = None
-        self._hub.enter(room, member.id, guest.socket)
 
     def _snapshot(self, joined: Joined, since: Since | None) -> Json:
         snapshot = joined.snapshot
