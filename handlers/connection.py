@@ -125,8 +125,8 @@ class Connection:
 
     def expel(self, namespace: str) -> None:
         """The server puts the client out of a namespace; the connection stays."""
+        del self._sockets[namespace]
         self.send(socketio.encode(Packet(PacketType.DISCONNECT, namespace)))
-        self._sockets.pop(namespace, None)
 
     async def _message(self, data: str | bytes) -> None:
         try:
@@ -173,10 +173,12 @@ class Connection:
         except ConnectRefused as refused:
             self.send(socketio.encode(Packet(PacketType.CONNECT_ERROR, name, data={"message": str(refused)})))
             return
-        socket = self._sockets[name] = ServerSocket(self, name)
+        socket = ServerSocket(self, name)
         self.session.connected()
         self.send(socketio.encode(Packet(PacketType.CONNECT, name, data={"sid": socket.id})))
-        namespace.connected(socket)
+        if self.session.closed is None:
+            self._sockets[name] = socket
+            namespace.connected(socket)
 
     def _apply(self, events: Sequence[Event]) -> None:
         for event in events:

@@ -3,6 +3,7 @@
 import asyncio
 import heapq
 import itertools
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
@@ -85,7 +86,7 @@ class Echo:
     """A namespace (protocol.namespace.Namespace) that answers with what it was asked, and writes down what happened.
 
     Events with a meaning: `pause` waits until `resume` is called, `fail` raises, `emit` emits its arguments,
-    `out` disconnects the socket, `nothing` answers nothing.
+    `out` disconnects the socket, `nothing` answers nothing, `deep` answers what is nested too deeply to be written.
     """
 
     def __init__(self, refuse: str | None = None) -> None:
@@ -117,6 +118,8 @@ class Echo:
                 socket.disconnect()
             case "nothing":
                 return []
+            case "deep":
+                return _deep()
         return args
 
     def disconnected(self, socket: Socket, departure: Departure) -> None:
@@ -126,3 +129,10 @@ class Echo:
         resumed = asyncio.get_running_loop().create_future()
         self.resume = lambda: resumed.set_result(None)
         await resumed
+
+
+def _deep() -> list[Json]:
+    deep: list[Json] = []
+    for _ in range(2 * sys.getrecursionlimit()):
+        deep = [deep]
+    return deep
