@@ -44,7 +44,7 @@ export function normalizeRoom(typed) {
  * @param {string} typed
  */
 export function normalizeUsername(typed) {
-  const name = tidy(typed).replace(/[\ufe00-\ufe0f]/g, "");
+  const name = tidy(typed.replace(/[\ufe00-\ufe0f]/g, ""));
   if (length(name) < USERNAME_MIN) throw new NameError("too-short");
   if (length(name) > USERNAME_MAX) throw new NameError("too-long");
   if (!isUsername(name)) throw new NameError("forbidden");
