@@ -8,45 +8,53 @@ import { ROOM_PREFIX } from "./names.js";
  * the estimate should err to the side of caution.
  */
 export const GUESSES_PER_SECOND = 1000 * 1000;
-const ATTACKER = "somebody with a thousand graphics cards";
 
-// 7 words of 2,048 are 77 bits: as many guesses keep the attacker above busy for a billion years.
+// 7 words of 2,048 are 77 bits: two billion years of that attacker.
 const WORDS = 7;
 const LIST_LENGTH = 2048;
 
-/** @type {[seconds: number, unit: string][]} */
+const DAY = 86_400;
+const YEAR = 365 * DAY;
+/** @type {[seconds: number, one: string, many: string][]} */
 const UNITS = [
-  [1, "second"],
-  [60, "minute"],
-  [3600, "hour"],
-  [86_400, "day"],
-  [30 * 86_400, "month"],
-  [365 * 86_400, "year"],
+  [1, "second", "seconds"],
+  [60, "minute", "minutes"],
+  [3600, "hour", "hours"],
+  [DAY, "day", "days"],
+  [30 * DAY, "month", "months"],
+  [YEAR, "year", "years"],
+  [100 * YEAR, "century", "centuries"],
 ];
-const CENTURY = 100 * 365 * 86_400;
+// So near to the next unit that rounding would say "60 seconds" or "24 hours".
+const AS_GOOD_AS = 0.979;
+
+/** @type {[seconds: number, word: string, advice: string][]} below so many seconds; what is left is strong */
+const LEVELS = [
+  [3600, "Very weak", " Fine for a room that is no secret."],
+  [30 * DAY, "Weak", " Fine for a room that is no secret."],
+  [10 * YEAR, "Fair", ""],
+  [1000 * YEAR, "Good", ""],
+];
 
 /**
  * @param {number} guesses expected until the name is found
- * @returns {{level: 0|1|2|3|4, sentence: string}} level 4 is out of reach
+ * @returns {{level: number, sentence: string}} 0 to 4
  */
 export function verdict(guesses) {
   const seconds = guesses / GUESSES_PER_SECOND;
-  const time = duration(seconds);
-  if (seconds < 3600) return { level: 0, sentence: `Very weak: ${ATTACKER} guesses it ${time}. Fine for a room that is no secret.` };
-  if (seconds < 30 * 86_400) return { level: 1, sentence: `Weak: ${ATTACKER} guesses it ${time}. Fine for a room that is no secret.` };
-  if (seconds < CENTURY / 10) return { level: 2, sentence: `Fair: ${ATTACKER} guesses it ${time}.` };
-  if (seconds < CENTURY * 10) return { level: 3, sentence: `Good: ${ATTACKER} guesses it ${time}.` };
-  return { level: 4, sentence: `Strong: ${ATTACKER} would need ${time.replace(/^in /, "")}.` };
+  const found = LEVELS.findIndex(([limit]) => seconds < limit);
+  const level = found < 0 ? LEVELS.length : found;
+  const [, word, advice] = LEVELS[level] ?? [0, "Strong", ""];
+  return { level, sentence: `${word}: somebody with a thousand graphics cards could guess it ${duration(seconds)}.${advice}` };
 }
 
 /** @param {number} seconds */
 export function duration(seconds) {
   if (seconds < 1) return "at once";
-  if (seconds >= CENTURY * 1000) return "in more than 100,000 years";
-  if (seconds >= CENTURY) return `in about ${Math.round(seconds / CENTURY)} centuries`;
-  const [size, unit] = UNITS.findLast(([unitSeconds]) => seconds >= unitSeconds) ?? [1, "second"];
+  if (seconds >= 100_000 * YEAR) return "in more than 100,000 years";
+  const [size, one, many] = UNITS.findLast(([unit]) => seconds >= unit * AS_GOOD_AS) ?? [1, "second", "seconds"];
   const count = Math.round(seconds / size);
-  return `in about ${count} ${unit}${count === 1 ? "" : "s"}`;
+  return `in about ${count} ${count === 1 ? one : many}`;
 }
 
 /**

@@ -15,7 +15,7 @@ import { keepInView } from "./viewport.js";
  *   retry: (id: string) => void, cancel: (id: string) => void, reconnect: () => void}} Handlers
  */
 
-// As many as the ancestor showed; the text of one is cut where no screen is wide enough any more.
+// Twelve fill the panel; of a long one its end is enough, no screen is wider.
 const WIRE_LINES = 12;
 const WIRE_CHARACTERS = 400;
 // Long enough to be read, then the line is quiet again.
@@ -25,9 +25,9 @@ const SAID_MS = 8000;
 /** @type {Record<State, {text: string, open: boolean, again: string}>} */
 const STATES = {
   deriving: { text: "Making the room’s key from its name. Slow on purpose: so is every guess.", open: false, again: "" },
-  connecting: { text: "Connecting…", open: false, again: "" },
-  connected: { text: "Connected, encrypted end to end", open: true, again: "" },
-  offline: { text: "Connection lost, trying again. What you write waits here.", open: true, again: "Try now" },
+  connecting: { text: "Connecting…", open: true, again: "" },
+  connected: { text: "Connected, encrypted end to end.", open: true, again: "" },
+  offline: { text: "Not connected, trying again. What you write waits here.", open: true, again: "Try now" },
   resynced: { text: "Connected again.", open: true, again: "" },
   stopped: { text: "Not connected.", open: false, again: "Try again" },
 };
@@ -148,8 +148,7 @@ export class RoomView {
 
   /** @param {string} text */
   addCiphertext(text) {
-    const cut = text.length > WIRE_CHARACTERS ? `${text.slice(0, WIRE_CHARACTERS)}…` : text;
-    this.#wire.append(make("li", "", make("span", "", cut)));
+    this.#wire.append(make("li", "", make("span", "", text.slice(-WIRE_CHARACTERS))));
     while (this.#wire.childElementCount > WIRE_LINES) this.#wire.firstElementChild?.remove();
   }
 

@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+
 import { showsHost } from "../../static/js/parts.js";
 
 test("a link whose text begins with its whole host needs no other sign", () => {
