@@ -38,6 +38,7 @@ async function sealAndOpen(payload) {
 
 test("what is sealed opens, and says who signed it", async () => {
   for (const length of [0, 1, 56, 57, 58, 300, 2_000, 10_000]) {
+    /** @type {Payloads["message"]} */
     const payload = { ...SAID, text: "x".repeat(length) };
     const { sealed, opened } = await sealAndOpen(payload);
     const { digest, payloadDigest } = sealed;
