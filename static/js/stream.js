@@ -4,28 +4,20 @@
 // it. Both lists are `display: contents` of one flex column, and `order` interleaves them for the eye.
 
 import { byId, make } from "./dom.js";
-import { textNodes } from "./parts.js";
+import { belongs, dateOf, showMessage } from "./message.js";
 
 /**
- * @typedef {{text: string, href?: string, host?: string}} Part
- * @typedef {{nameParts: string, blocked: boolean, filtered: boolean, parts: Part[]}} Shown
- * @typedef {{name: string, tag: string, hue: number, at: number, own: boolean,
- *   status: "pending"|"sent"|"failed", marks: string[], shown: Shown}} Message
- * @typedef {{id: string|null, element: HTMLLIElement, message: Message|null, day: HTMLLIElement|null}} Item
+ * @import { Act, Message } from "./message.js"
+ * @typedef {{id: string|null, element: HTMLLIElement, message: Message|null, at: number, date: string,
+ *   day: HTMLLIElement|null}} Item `day` is the separator above, if one is needed
  */
 
 // A page that stays open for weeks must not grow for ever; nobody scrolls back further than this.
 const MOST_ITEMS = 1000;
-// After a pause as long as this the reader wants to see again who speaks.
-const GROUP_MS = 5 * 60 * 1000;
 // Within this distance of the end the reader is taken to be following.
 const NEAR_END_PX = 48;
 // Long enough for assistive technology to have seen, and skipped, a change.
 const HUSH_MS = 1000;
-
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
 
 export class Stream {
   #scroller = byId("stream", HTMLElement);
@@ -41,10 +33,10 @@ export class Stream {
   #arranging = false;
   #hushed = 0;
   #height = 0;
-  /** @type {(name: "retry"|"cancel", id: string) => void} */
+  /** @type {Act} */
   #act;
 
-  /** @param {(name: "retry"|"cancel", id: string) => void} act */
+  /** @param {Act} act */
   constructor(act) {
     this.#act = act;
     this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
@@ -63,7 +55,8 @@ export class Stream {
   addMessage(id, message) {
     const element = make("li", "message");
     element.dataset.id = id;
-    const item = { id, element, message, day: null };
+    /** @type {Item} */
+    const item = { id, element, message, at: 0, date: "", day: null };
     this.#fill(item);
     this.#insert(item);
     if (message.own) this.#following = true;
@@ -79,7 +72,7 @@ export class Stream {
     if (!item?.message) return;
     const waited = waits(item);
     item.message = { ...item.message, ...change };
-    this.#hush();
+    if (change.shown || change.tag) this.hush();
     this.#fill(item);
     // What has just come back in the feed takes its place there: one order for all.
     if (waited && !waits(item)) {
@@ -97,7 +90,7 @@ export class Stream {
     if (id !== null) this.remove(id, false);
     const element = make("li", "notice", make("span", "", sentence));
     element.dataset.kind = kind;
-    this.#insert({ id, element, message: null, day: null });
+    this.#insert({ id, element, message: null, at: 0, date: "", day: null });
   }
 
   /**
@@ -120,8 +113,10 @@ export class Stream {
     const firstWaiting = waits(item) ? -1 : this.#items.findIndex(waits);
     const at = firstWaiting < 0 ? this.#items.length : firstWaiting;
     this.#items.splice(at, 0, item);
-    const next = this.#items.slice(at + 1).find((other) => Boolean(other.message) === Boolean(item.message));
-    (item.message ? this.#list : this.#notices).insertBefore(item.element, next?.element ?? null);
+    const list = item.message ? this.#list : this.#notices;
+    const next = this.#items.slice(at + 1).find((other) => Boolean(other.message) === Boolean(item.message))?.element ?? null;
+    // What stands where it belongs is not touched: put in again, it would be read out again.
+    if (item.element.parentNode !== list || item.element.nextElementSibling !== next) list.insertBefore(item.element, next);
     if (this.#items.length > MOST_ITEMS) this.#drop(0);
     this.#arrange();
   }
@@ -157,9 +152,8 @@ export class Stream {
       const { message, element } = item;
       if (message) {
         // A sender's clock may be wrong; it must not make the days jump to and fro.
-        const at = Math.min(message.at, Date.now());
-        const today = at >= newest ? dayOf(at) : day;
-        newest = Math.max(newest, at);
+        const today = item.at >= newest ? item.date : day;
+        newest = Math.max(newest, item.at);
         this.#separate(item, today !== day ? today : "", ++order);
         element.toggleAttribute("data-grouped", today === day && belongs(message, previous));
         day = today;
@@ -184,34 +178,16 @@ export class Stream {
   }
 
   /** @param {Item} item */
-  #fill({ id, element, message }) {
+  #fill(item) {
+    const { id, element, message } = item;
     if (!id || !message) return;
-    const { shown, status, own } = message;
-    element.dataset.status = status;
-    element.toggleAttribute("data-own", own);
-    element.style.setProperty("--hue", String(message.hue));
-    const by = make("p", "by", make("bdi", "name", shown.nameParts), " ", make("span", "tag", message.tag));
-    const text = make("div", "text", ...textNodes(shown));
-    text.dir = "auto";
-    element.replaceChildren(by, timeOf(message.at), text, fate(status, own));
-    if (message.marks.length) element.append(make("p", "marks", ...message.marks.map((mark) => make("span", "mark", mark))));
-    if (status === "failed") element.append(make("p", "acts", this.#button("retry", "Try again", id), this.#button("cancel", "Discard", id)));
-  }
-
-  /**
-   * @param {"retry"|"cancel"} name
-   * @param {string} label
-   * @param {string} id
-   */
-  #button(name, label, id) {
-    const button = make("button", "small", label);
-    button.type = "button";
-    button.addEventListener("click", () => this.#act(name, id));
-    return button;
+    const at = Math.min(message.at, Date.now());
+    if (at !== item.at) Object.assign(item, { at, date: dateOf(at) });
+    showMessage(element, id, message, this.#act);
   }
 
   /** What changes in place has been announced before, or is the reader's own doing: it is not read out again. */
-  #hush() {
+  hush() {
     clearTimeout(this.#hushed);
     this.#log.setAttribute("aria-live", "off");
     this.#hushed = setTimeout(() => this.#log.removeAttribute("aria-live"), HUSH_MS);
@@ -253,54 +229,10 @@ function waits({ message }) {
 }
 
 /**
- * @param {Message} message
- * @param {Message|null} previous
- */
-function belongs(message, previous) {
-  return (
-    previous !== null &&
-    previous.tag === message.tag &&
-    previous.hue === message.hue &&
-    previous.name === message.name &&
-    previous.shown.nameParts === message.shown.nameParts &&
-    Math.abs(message.at - previous.at) < GROUP_MS
-  );
-}
-
-/**
  * @param {HTMLElement} element
  * @param {number} order
  */
 function place(element, order) {
   const value = String(order);
   if (element.style.getPropertyValue("order") !== value) element.style.setProperty("order", value);
-}
-
-/** @param {number} at */
-function dayOf(at) {
-  return DAY.format(at);
-}
-
-/** @param {number} at any safe integer: also one beyond what a Date can hold */
-function timeOf(at) {
-  const element = make("time", "time");
-  const date = new Date(at);
-  if (Number.isNaN(date.getTime())) return element;
-  element.dateTime = date.toISOString();
-  element.title = FULL.format(date);
-  element.textContent = CLOCK.format(date);
-  return element;
-}
-
-/**
- * @param {Message["status"]} status
- * @param {boolean} own
- */
-function fate(status, own) {
-  if (status === "failed") return make("span", "fate", "⚠ not sent");
-  if (status === "pending") return make("span", "fate", "… sending");
-  if (!own) return make("span", "fate");
-  const tick = make("span", "", "✓");
-  tick.setAttribute("aria-hidden", "true");
-  return make("span", "fate", tick, make("span", "unseen", "sent"));
 }

@@ -8,7 +8,7 @@ import { Stream } from "./stream.js";
 import { keepInView } from "./viewport.js";
 
 /**
- * @typedef {import("./stream.js").Message} Message
+ * @typedef {import("./message.js").Message} Message
  * @typedef {"deriving"|"connecting"|"connected"|"offline"|"resynced"|"stopped"} State
  * @typedef {{send: (text: string) => boolean, leave: () => void,
  *   option: (options: {links: boolean, characters: boolean}) => void, showKey: () => void,
@@ -102,6 +102,8 @@ export class RoomView {
     button.hidden = !again;
     button.textContent = again;
     this.#composer.setOpen(open);
+    // The history that follows is there to be read, not to be read out.
+    if (state === "connected" || state === "resynced") this.#stream.hush();
     if (state === "resynced") this.#calm = setTimeout(() => this.setState("connected"), RESYNCED_MS);
   }
 

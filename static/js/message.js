@@ -1,0 +1,109 @@
+// Knows how one message looks; refuses to know where it stands and who else has spoken.
+
+import { make } from "./dom.js";
+import { textNodes } from "./parts.js";
+
+/**
+ * @typedef {{text: string, href?: string, host?: string}} Part
+ * @typedef {{nameParts: string, blocked: boolean, filtered: boolean, parts: Part[]}} Shown
+ * @typedef {{member?: string, name: string, tag: string, hue: number, at: number, own: boolean,
+ *   status: "pending"|"sent"|"failed", marks: string[], shown: Shown}} Message
+ * @typedef {(name: "retry"|"cancel", id: string) => void} Act
+ */
+
+// After a pause as long as this the reader wants to see again who speaks.
+const GROUP_MS = 5 * 60 * 1000;
+
+const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+
+/**
+ * @param {HTMLElement} element
+ * @param {string} id
+ * @param {Message} message
+ * @param {Act} act
+ */
+export function showMessage(element, id, message, act) {
+  const { shown, status, own, marks } = message;
+  element.dataset.status = status;
+  element.toggleAttribute("data-own", own);
+  element.style.setProperty("--hue", String(message.hue));
+  const by = make("p", "by", make("bdi", "name", shown.nameParts), " ", make("span", "tag", message.tag));
+  const text = make("div", "text", ...textNodes(shown));
+  text.dir = "auto";
+  const nodes = [by, timeOf(message.at), text, fate(status, own)];
+  if (marks.length) nodes.push(make("p", "marks", ...marks.map((mark) => make("span", "mark", mark))));
+  if (status === "failed") {
+    const choice = (/** @type {"retry"|"cancel"} */ name, /** @type {string} */ label) => {
+      const button = make("button", "small", label);
+      button.type = "button";
+      button.addEventListener("click", () => act(name, id));
+      return button;
+    };
+    nodes.push(make("p", "acts", choice("retry", "Try again"), choice("cancel", "Discard")));
+  }
+  replaceChanged(element, nodes);
+}
+
+/** @param {number} at within what a Date can hold */
+export function dateOf(at) {
+  return DAY.format(at);
+}
+
+/**
+ * Whether a message follows so closely on the same person's that the name need not be shown again.
+ * @param {Message} message
+ * @param {Message|null} previous
+ */
+export function belongs(message, previous) {
+  return (
+    previous !== null &&
+    previous.member === message.member &&
+    previous.tag === message.tag &&
+    previous.hue === message.hue &&
+    previous.name === message.name &&
+    previous.shown.nameParts === message.shown.nameParts &&
+    Math.abs(message.at - previous.at) < GROUP_MS
+  );
+}
+
+/**
+ * Leaves what is the same in its place, so that only news are read out.
+ * @param {HTMLElement} element
+ * @param {HTMLElement[]} nodes one for each class name
+ */
+function replaceChanged(element, nodes) {
+  const old = new Map([...element.children].map((child) => [child.className, child]));
+  for (const node of nodes) {
+    const there = old.get(node.className);
+    old.delete(node.className);
+    if (!there) element.append(node);
+    else if (!there.isEqualNode(node)) there.replaceWith(node);
+  }
+  for (const child of old.values()) child.remove();
+}
+
+/** @param {number} at any safe integer: also one beyond what a Date can hold */
+function timeOf(at) {
+  const element = make("time", "time");
+  const date = new Date(at);
+  if (Number.isNaN(date.getTime())) return element;
+  element.dateTime = date.toISOString();
+  element.title = FULL.format(date);
+  element.textContent = CLOCK.format(date);
+  return element;
+}
+
+/**
+ * @param {Message["status"]} status
+ * @param {boolean} own
+ */
+function fate(status, own) {
+  if (status === "failed") return make("span", "fate", "⚠ not sent");
+  if (status === "pending") return make("span", "fate", "… sending");
+  if (!own) return make("span", "fate");
+  const tick = make("span", "", "✓");
+  tick.setAttribute("aria-hidden", "true");
+  return make("span", "fate", tick, make("span", "unseen", "sent"));
+}
