@@ -18,6 +18,7 @@ UNKNOWN_TRANSPORT = (0, "Transport unknown")
 UNKNOWN_SESSION = (1, "Session ID unknown")
 BAD_METHOD = (2, "Bad handshake method")
 BAD_REQUEST = (3, "Bad request")
+FORBIDDEN = (4, "Forbidden")
 UNSUPPORTED_VERSION = (5, "Unsupported protocol version")
 
 GOING_AWAY = 1001
@@ -38,16 +39,17 @@ class SocketTransport:
         try:
             for frame in frames:
                 self._sending = self._handler.write_message(frame, binary=isinstance(frame, bytes))
+                self._sending.add_done_callback(self._sent)
         except tornado.websocket.WebSocketClosedError:
             return  # the handler's on_close tells the connection
-        if self._sending is not None:
-            self._sending.add_done_callback(self._sent)
 
     def _sent(self, future: "Future[None]") -> None:
+        # Every frame's outcome is looked at: asyncio reports one that nobody looks at as an error.
         if future.cancelled() or future.exception() is not None:
             return  # the line is gone: on_close tells the connection
-        self._sending = None
-        self._handler.flush_connection()
+        if future is self._sending:
+            self._sending = None
+            self._handler.flush_connection()
 
     def close(self, reason: CloseReason) -> None:
         # Tornado cuts the line itself if the peer has not closed its side within five seconds.
@@ -72,10 +74,13 @@ class WebSocketHandler(BaseHandler, tornado.websocket.WebSocketHandler):
             self.finish()
 
     def _refusal(self) -> tuple[int, str] | None:
-        """The first thing wrong, in the reference server's order."""
+        """The first thing wrong, in the reference server's order, with strangers' pages turned away early."""
         transport, sid = self.get_query_argument("transport", ""), self.get_query_argument("sid", "")
         if transport != Via.WEBSOCKET:
             return UNKNOWN_TRANSPORT
+        origin = self.request.headers.get("Origin")
+        if origin is not None and not self.check_origin(origin):
+            return FORBIDDEN
         if sid:
             return UNKNOWN_SESSION if self._connections.find(sid) is None else BAD_REQUEST
         if self.request.method != "GET":
@@ -88,7 +93,7 @@ class WebSocketHandler(BaseHandler, tornado.websocket.WebSocketHandler):
 
     def refuse(self, code: int, message: str) -> None:
         """The documented JSON error."""
-        self.set_status(400)
+        self.set_status(403 if (code, message) == FORBIDDEN else 400)
         self.set_header("Content-Type", "application/json")
         self.finish(strict_json.dump({"code": code, "message": message}))
 

@@ -1,0 +1,79 @@
+"""The application as chatsite.py builds it, with an echo for a chat and a handful of files for the browser."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import tornado.web
+from tornado.platform.asyncio import BaseAsyncIOLoop
+
+from handlers import routes
+from handlers.assets import Assets, read_assets
+from handlers.base import NotFoundHandler
+from handlers.connection import Connections
+from handlers.pages import PageFacts
+from protocol.session import Timing
+from tests.fakes import Echo
+from tests.programs import ROOT
+
+MAX_PAYLOAD = 1000
+SALT = bytes(range(16))
+ALLOWED_ORIGIN = "https://chat.example"
+FACTS = PageFacts(
+    filter_punctuation="!?&\"'<>",
+    filter_links=("://", 'w"w.'),
+    label_filtered="<em>filtered</em><script>alert(1)</script>",
+    label_link='<a href="https://x.example">a</a> <b onclick="x()">link</b>',
+    max_text=10_000,
+    version="1.2.3",
+)
+FILES = {
+    "js/room.js": "export {};\n",
+    "css/site.css": "body { color: #fff }\n",
+    "img/icon.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>\n",
+    "vendor/io.js": "export const io = 1;\n",
+    "vendor/imports.json": '{"socket.io-client": "io.js"}',
+}
+SECRET = "the salt of the site"  # noqa: S105 - what a path must never lead to
+
+
+@pytest.fixture(scope="session")
+def static() -> Iterator[Path]:
+    """A folder of files for the browser, with a secret beside it."""
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory) / "static"
+        for name, text in FILES.items():
+            (root / name).parent.mkdir(parents=True, exist_ok=True)
+            (root / name).write_text(text, "utf-8")
+        (root.parent / "secret.txt").write_text(SECRET, "utf-8")
+        (root.parent / "static-secret.txt").write_text(SECRET, "utf-8")
+        yield root
+
+
+@pytest.fixture(scope="session")
+def assets(static: Path) -> Assets:
+    return read_assets(static)
+
+
+@pytest.fixture
+def echo() -> Echo:
+    return Echo()
+
+
+@pytest.fixture
+def connections(io_loop: BaseAsyncIOLoop, echo: Echo) -> Connections:
+    timing = Timing(max_payload=MAX_PAYLOAD, outbox_bytes=100_000)
+    return Connections({"/": echo}, timing, io_loop.asyncio_loop, at_most=3)
+
+
+@pytest.fixture
+def app(assets: Assets, connections: Connections) -> tornado.web.Application:
+    return tornado.web.Application(
+        routes(assets, FACTS, SALT, connections, [ALLOWED_ORIGIN]),
+        default_handler_class=NotFoundHandler,
+        template_path=str(ROOT / "templates"),
+        assets=assets,
+        websocket_max_message_size=MAX_PAYLOAD,
+        log_function=lambda handler: None,
+    )
