@@ -33,7 +33,7 @@ export class Chain {
    * @param {number} seq
    */
   gapBefore(seq) {
-    return this.#floor === null ? 0 : seq - this.#top - 1;
+    return seq - 1 - (this.#floor === null ? this.#baseFor(seq) : this.#top);
   }
 
   /**
@@ -81,7 +81,7 @@ export class Chain {
    * @returns {{verdict: Verdict, late: boolean}} late: it fills a gap
    */
   message(seq, prev, digest) {
-    if (this.#floor === null) this.rebase(Math.min(this.#base, seq - 1));
+    if (this.#floor === null) this.rebase(this.#baseFor(seq));
     const late = seq <= this.#top;
     const known = this.#digests.get(seq);
     // Late ones only if the following one, or a head, vouches for them: a gap is no place for an invention.
@@ -92,6 +92,14 @@ export class Chain {
     this.#top = Math.max(this.#top, seq);
     this.#name(seq, digest);
     return { verdict: this.#name(seq - 1, prev) ? "show" : "conflict", late };
+  }
+
+  /**
+   * What lies below the first message that comes.
+   * @param {number} seq
+   */
+  #baseFor(seq) {
+    return Math.min(this.#base, seq - 1);
   }
 
   /**

@@ -24,7 +24,10 @@ import { Chain } from "./chain.js";
  * What one signer may skip, once, in its next message: what the server has stated as missed, or, when a room was made
  * anew, whatever was said in the old one while we were away.
  * @typedef {"nothing" | "stated" | "anything"} Excuse
- * @typedef {{chain: Chain, blobAt: number, typingAt: number, spoke: boolean, fresh: boolean, gone: boolean, excuse: Excuse}} Signer
+ * @typedef {{
+ *   chain: Chain, blobAt: number, typingAt: number, introduced: boolean, spoke: boolean, fresh: boolean, gone: boolean,
+ *   excuse: Excuse,
+ * }} Signer introduced, spoke: by user blob, by message, in this epoch; fresh: signed something of now
  */
 
 /** Clocks of people's devices differ by minutes, not by more. */
@@ -92,12 +95,15 @@ export class Ledger {
 
   /** @param {UserEvent} event */
   user({ member, payload, live, now }) {
+    // Who was here before our last look may have said what nobody keeps any more.
+    const complete = this.#complete && !this.#signers.has(member);
     const signer = this.#signer(member);
     if (payload.at < signer.blobAt) return "stale";
     signer.blobAt = payload.at;
+    signer.introduced = true;
     signer.gone = false;
     signer.fresh ||= isFresh(payload.at, now);
-    if (!live) return verdict(signer.chain.pastHead(payload.seq, payload.prev, this.#complete));
+    if (!live) return verdict(signer.chain.pastHead(payload.seq, payload.prev, complete));
     return this.#head(signer, payload);
   }
 
@@ -124,8 +130,8 @@ export class Ledger {
     let fork = (this.#ids.get(id) ?? digest) !== digest;
     if (verdict === "show" || verdict === "conflict") {
       // A message may have waited over a restart of the server and speak of the feed before it: then it is the signer's
-      // first in this one and older than its user blob (of which we may know nothing, if the signer has left since).
-      const waited = !signer.spoke && (signer.blobAt < 0 || signer.blobAt > payload.at);
+      // first in this one and older than its user blob here (which we have not seen if the signer has left since).
+      const waited = !signer.spoke && (!signer.introduced || signer.blobAt > payload.at);
       fork ||= !waited && this.#contradicts(payload.seen, id);
       signer.spoke = true;
       signer.fresh ||= isFresh(payload.at, now);
@@ -148,6 +154,7 @@ export class Ledger {
     this.#ids.clear();
     this.#seen = null;
     for (const signer of this.#signers.values()) {
+      signer.introduced = false;
       signer.spoke = false;
       signer.fresh = false;
     }
@@ -206,6 +213,7 @@ export class Ledger {
       chain: new Chain(),
       blobAt: -1,
       typingAt: -1,
+      introduced: false,
       spoke: false,
       fresh: false,
       gone: false,
