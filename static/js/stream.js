@@ -8,7 +8,7 @@ import { belongs, dateOf, showMessage } from "./message.js";
 
 /**
  * @import { Act, Message } from "./message.js"
- * @typedef {{id: string|null, element: HTMLLIElement, message: Message|null, at: number, date: string,
+ * @typedef {{id: string|null, element: HTMLLIElement, message: Message|null, at: number, date: string, order: number,
  *   day: HTMLLIElement|null}} Item `day` is the separator above, if one is needed
  */
 
@@ -56,7 +56,7 @@ export class Stream {
     const element = make("li", "message");
     element.dataset.id = id;
     /** @type {Item} */
-    const item = { id, element, message, at: 0, date: "", day: null };
+    const item = { id, element, message, at: 0, date: "", order: 0, day: null };
     this.#fill(item);
     this.#insert(item);
     if (message.own) this.#following = true;
@@ -90,7 +90,7 @@ export class Stream {
     if (id !== null) this.remove(id, false);
     const element = make("li", "notice", make("span", "", sentence));
     element.dataset.kind = kind;
-    this.#insert({ id, element, message: null, at: 0, date: "", day: null });
+    this.#insert({ id, element, message: null, at: 0, date: "", order: 0, day: null });
   }
 
   /**
@@ -145,7 +145,7 @@ export class Stream {
   #layOut() {
     /** @type {Message|null} */
     let previous = null;
-    let order = 0;
+    let last = 0;
     let newest = 0;
     let day = "";
     for (const item of this.#items) {
@@ -154,27 +154,16 @@ export class Stream {
         // A sender's clock may be wrong; it must not make the days jump to and fro.
         const today = item.at >= newest ? item.date : day;
         newest = Math.max(newest, item.at);
-        this.#separate(item, today !== day ? today : "", ++order);
         element.toggleAttribute("data-grouped", today === day && belongs(message, previous));
+        separate(item, today !== day ? today : "");
         day = today;
       }
       previous = message;
-      place(element, ++order);
+      // Only what has to move gets a new number; the odd ones between are for separators.
+      if (item.order <= last) place(element, (item.order = last + 2));
+      last = item.order;
+      if (item.day) place(item.day, last - 1);
     }
-  }
-
-  /**
-   * @param {Item} item
-   * @param {string} day
-   * @param {number} order
-   */
-  #separate(item, day, order) {
-    if (item.day?.textContent !== day) {
-      item.day?.remove();
-      item.day = day ? make("li", "day", make("span", "", day)) : null;
-      if (item.day) item.element.before(item.day);
-    }
-    if (item.day) place(item.day, order);
   }
 
   /** @param {Item} item */
@@ -226,6 +215,17 @@ export class Stream {
 /** @param {Item} item */
 function waits({ message }) {
   return Boolean(message && message.status !== "sent");
+}
+
+/**
+ * @param {Item} item
+ * @param {string} day "" for no separator
+ */
+function separate(item, day) {
+  if ((item.day?.textContent ?? "") === day) return;
+  item.day?.remove();
+  item.day = day ? make("li", "day", make("span", "", day)) : null;
+  if (item.day) item.element.before(item.day);
 }
 
 /**
