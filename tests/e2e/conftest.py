@@ -100,3 +100,25 @@ def enter(visits: Visits, server: Served) -> Enter:
         return await Guest.enter(page or await visits.page(), url, room, name)
 
     return entered
+
+
+@pytest.fixture(scope="module")
+def alice(runner: asyncio.Runner, module_visits: Visits, server: Served) -> Guest:
+    """Somebody whom the module's tests share, in room-shared: to come in costs a second or more."""
+
+    async def entered() -> Guest:
+        return await Guest.enter(await module_visits.page(), server.url, "room-shared", "Alice")
+
+    return runner.run(entered())
+
+
+@pytest.fixture(scope="module")
+def bobby(runner: asyncio.Runner, module_visits: Visits, server: Served, alice: Guest) -> Guest:
+    """Somebody else, in the same room."""
+
+    async def entered() -> Guest:
+        bobby = await Guest.enter(await module_visits.page(), server.url, alice.room, "Bobby")
+        await alice.see_people("Alice", "Bobby")
+        return bobby
+
+    return runner.run(entered())
