@@ -183,7 +183,8 @@ class Site:
         self.connections.close()
         await self.chat.close()
         await self.broker.close()
-        self._pool.shutdown(wait=False, cancel_futures=True)
+        # Joins that wait there belong to nobody any more and end at once; cancelled, each would look like a bug.
+        await asyncio.to_thread(self._pool.shutdown)
 
 
 async def _serve(chosen: Settings) -> None:
