@@ -20,6 +20,8 @@ import { RoomView } from "./view.js";
 
 const LOGIN = "/";
 const SALT_BYTES = 16;
+// For a line that is nearly dead; whoever waits wants to be told at some time.
+const SITE_MS = 30_000;
 
 /** @type {Record<Why, string>} */
 const REASONS = {
@@ -65,7 +67,7 @@ function storedOptions() {
 
 /** @returns {Promise<Bytes>} the site salt; whatever else the server answers is refused */
 async function fetchSite() {
-  const answer = await fetch("/site.json", { cache: "no-store" });
+  const answer = await fetch("/site.json", { cache: "no-store", signal: AbortSignal.timeout(SITE_MS) });
   const { v, salt } = await answer.json();
   const bytes = fromBase64url(String(salt));
   if (!answer.ok || v !== 1 || bytes.length !== SALT_BYTES) throw new Error("not the site's salt");
@@ -86,7 +88,7 @@ async function enter(view, { name, roomName }) {
   const data = document.body.dataset;
   const rules = { punctuation: data.filterPunctuation ?? "", linkTraces: JSON.parse(data.filterLinks ?? "[]") };
   const screen = new Screen(view, makeFilter(rules), storedOptions());
-  const conversation = new Conversation(room, signer, screen, (digest) => outbox.returned(digest));
+  const conversation = new Conversation(room, signer, screen, (message, shown) => outbox.returned(message, shown));
   const { tag, hue } = await conversation.self();
   view.setIdentity({ room: roomName, name, tag, hue });
 
@@ -97,7 +99,7 @@ async function enter(view, { name, roomName }) {
       return sealContent(room, signer, "message", { name, text, at, seq: seq + 1, prev, seen: conversation.seen });
     },
     send: (bytes) => client.request(COMMANDS.sendMessage, bytes),
-    position: () => conversation.position?.id ?? 0,
+    missed: (id) => conversation.missed(id),
     sent: (id) => screen.change(id, { status: "sent" }),
     failed: (id) => screen.change(id, { status: "failed" }),
     slowed: () => view.setState("connected", SLOWED),
@@ -128,13 +130,12 @@ async function enter(view, { name, roomName }) {
       view.setState(entered ? "resynced" : "connected");
       entered = true;
       await conversation.settled;
-      outbox.opened();
+      if (client.joined) outbox.opened();
     },
     serverKey: ({ pem, fingerprint }) =>
       view.setShield({ serverKeyPem: pem, serverFingerprint: fingerprint, roomFingerprint: room.fingerprint }),
     connected: (snapshot) => conversation.connected(snapshot),
-    newUser: (user) => conversation.newUser(user),
-    userChanged: (user) => conversation.userChanged(user),
+    user: (user) => conversation.user(user),
     userLeft: (left) => conversation.userLeft(left),
     message: (message) => conversation.message(message),
   });
@@ -168,10 +169,16 @@ async function enter(view, { name, roomName }) {
     screen.allow(options);
   });
   view.on("reconnect", () => client.restart());
-  view.on("showKey", async () => view.showRoomKey(toBase64url(await rawRoomKey(await secret()))));
+  view.on("showKey", async () => {
+    try {
+      view.showRoomKey(toBase64url(await rawRoomKey(await secret())));
+    } catch {
+      view.addNotice("key", NO_KEY, "warn");
+    }
+  });
   view.on("leave", async () => {
-    sessionStorage.clear();
     await client.leave();
+    sessionStorage.clear();
     location.assign(LOGIN);
   });
   addEventListener("pagehide", () => client.stop());

@@ -95,6 +95,15 @@ export class Stream {
 
   /**
    * @param {string} id
+   * @param {string} sentence the same notice in other words: where it stands, and unheard
+   */
+  updateNotice(id, sentence) {
+    const item = this.#items.find((other) => other.id === id && !other.message);
+    item?.element.replaceChildren(make("span", "", sentence));
+  }
+
+  /**
+   * @param {string} id
    * @param {boolean} isMessage
    */
   remove(id, isMessage) {

@@ -138,6 +138,14 @@ export class RoomView {
     if (kind !== "quiet") this.#say(kind === "alarm" ? "say-alert" : "say-status", sentence);
   }
 
+  /**
+   * @param {string} id
+   * @param {string} sentence
+   */
+  updateNotice(id, sentence) {
+    this.#stream.updateNotice(id, sentence);
+  }
+
   /** @param {string} id */
   removeNotice(id) {
     this.#stream.remove(id, false);
