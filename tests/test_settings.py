@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 import settings
 from settings import Rule, Settings, SettingsError
+from tests.properties import quick
 
 HOUSE = Path(__file__).resolve().parent.parent
 CONFIG = HOUSE / "config" / "chatsite.toml"
@@ -147,6 +148,7 @@ def test_what_the_environment_gets_wrong_is_refused(variable: str, text: str) ->
     assert variable in refusal(None, {variable: text})
 
 
+@quick
 @given(st.sampled_from(sorted(settings.FIELDS)), st.text(max_size=20))
 def test_any_text_is_a_value_of_the_right_type_or_refused_in_one_line(key: str, text: str) -> None:
     refused = ""
