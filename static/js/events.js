@@ -66,12 +66,12 @@ export function readConnected(value) {
   const { member, epoch, first, last, ttl, users, log } = fields(value, "connected");
   if (!isBytes(epoch, 16)) throw new EventError("epoch");
   if (!isCount(last, 0) || !isCount(first, 1) || first > last + 1) throw new EventError("first and last");
-  if (ttl !== null && !isCount(ttl, 0)) throw new EventError("ttl");
+  if (ttl !== null && !(typeof ttl === "number" && ttl >= 0)) throw new EventError("ttl");
   if (!Array.isArray(users) || users.length > MAX_USERS) throw new EventError("users");
   if (!Array.isArray(log) || log.length > MAX_LOG) throw new EventError("log");
   const messages = log.map(readMessage);
-  if (messages.some(({ id }, at) => id < first || id > last || (at > 0 && id <= messages[at - 1].id)))
-    throw new EventError("log out of order");
+  // All of the feed from `first` to `last`: a hole would be a message that nobody is told of.
+  if (log.length !== last - first + 1 || messages.some(({ id }, at) => id !== first + at)) throw new EventError("log");
   return { member: readMember(member), epoch, first, last, ttl, users: users.map(readUser), log: messages };
 }
 

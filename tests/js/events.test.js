@@ -11,7 +11,7 @@ const MESSAGE = { id: 1, member: MEMBER, message: "c" };
 const EMPTY = { member: MEMBER, epoch: EPOCH, first: 1, last: 0, ttl: null, users: [], log: [] };
 
 test("what an honest server says is read", () => {
-  const full = { ...EMPTY, first: 3, last: 5, ttl: 60, users: [{ member: MEMBER, user: "u" }], log: [{ ...MESSAGE, id: 3 }, { ...MESSAGE, id: 5 }] };
+  const full = { ...EMPTY, first: 3, last: 5, ttl: 60.5, users: [{ member: MEMBER, user: "u" }], log: [3, 4, 5].map((id) => ({ ...MESSAGE, id })) };
   for (const said of [EMPTY, full]) assert.deepEqual(events.readConnected({ ...said, later: 1 }), said);
   assert.deepEqual(events.readUser({ member: MEMBER, user: "u", x: 1 }), { member: MEMBER, user: "u" });
   assert.deepEqual(events.readMessage(MESSAGE), MESSAGE);
@@ -36,6 +36,8 @@ test("what no honest server says is refused", () => {
     { log: [MESSAGE] },
     { last: 2, log: [{ ...MESSAGE, id: 2 }, MESSAGE] },
     { last: 2, log: [MESSAGE, MESSAGE] },
+    { last: 3, log: [MESSAGE, { ...MESSAGE, id: 3 }] },
+    { last: 2, log: [MESSAGE] },
     { first: 2, last: 2, log: [MESSAGE] },
     { member: "A" },
   ];
