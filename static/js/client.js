@@ -28,8 +28,7 @@ import {
  *   status: (status: Status, why?: Why) => void,
  *   serverKey: (key: ServerKey) => void,
  *   connected: (snapshot: Connected) => void,
- *   newUser: (user: User) => void,
- *   userChanged: (user: User) => void,
+ *   user: (user: User) => void,
  *   userLeft: (left: Left) => void,
  *   message: (message: Message) => void,
  * }} Owner
@@ -41,14 +40,14 @@ const LEAVE_MS = 1_000;
 // A key that the server has just changed makes one join fail; more often something is wrong for good.
 const JOIN_TRIES = 3;
 
-/** @type {Record<string, Why>} */
-const WHY = {
-  [ERRORS.roomFull]: "roomFull",
-  [ERRORS.serverFull]: "serverFull",
-  [ERRORS.rateLimited]: "rateLimited",
-  [ERRORS.wrongSite]: "wrongSite",
-  [ERRORS.unavailable]: "unavailable",
-};
+/** @type {Map<string, Why>} */
+const WHY = new Map([
+  [ERRORS.roomFull, "roomFull"],
+  [ERRORS.serverFull, "serverFull"],
+  [ERRORS.rateLimited, "rateLimited"],
+  [ERRORS.wrongSite, "wrongSite"],
+  [ERRORS.unavailable, "unavailable"],
+]);
 
 /** The one connection of a tab. Every connection of the transport is a new life: a new key, a new join. */
 export class Client {
@@ -64,6 +63,7 @@ export class Client {
   /** @type {Promise<unknown>} seals and emits one after the other: counters must arrive in order */
   #queue = Promise.resolve();
   #failures = 0;
+  #patience = 0;
 
   /**
    * @param {Socket} socket not yet connected
@@ -79,14 +79,19 @@ export class Client {
     socket.on("connect_error", () => this.#unreachable());
     socket.on(EVENTS.sendPublicKey, (pem) => this.#join(pem));
     this.#hear(EVENTS.connected, readConnected, (snapshot) => this.#joined(snapshot));
-    this.#hear(EVENTS.newUser, readUser, owner.newUser);
-    this.#hear(EVENTS.userChanged, readUser, owner.userChanged);
+    this.#hear(EVENTS.newUser, readUser, owner.user);
+    this.#hear(EVENTS.userChanged, readUser, owner.user);
     this.#hear(EVENTS.userLeft, readLeft, owner.userLeft);
     this.#hear(EVENTS.getMessage, readMessage, owner.message);
   }
 
+  get joined() {
+    return this.#channel !== null;
+  }
+
   start() {
     this.#owner.status("connecting");
+    this.#expect();
     this.#socket.connect();
   }
 
@@ -151,14 +156,27 @@ export class Client {
   }
 
   #begin() {
-    this.#life++;
+    this.#renew();
     this.#owner.status("connecting");
+    this.#expect();
+  }
+
+  /** What the life before had agreed with the server counts no more. */
+  #renew() {
+    this.#life++;
+    this.#channel = this.#joining = null;
+    clearTimeout(this.#patience);
+  }
+
+  /** Whoever connects is let in soon, or is told why not: a server that says nothing is not waited for. */
+  #expect() {
+    clearTimeout(this.#patience);
+    this.#patience = setTimeout(() => this.#refused(ERRORS.badEnvelope), ANSWER_MS);
   }
 
   /** @param {string} reason */
   #end(reason) {
-    this.#life++;
-    this.#channel = this.#joining = null;
+    this.#renew();
     // The library would send what it holds before its connect handlers run, sealed for a channel that is gone.
     this.#socket.sendBuffer = [];
     if (reason === "io client disconnect") return;
@@ -167,6 +185,7 @@ export class Client {
   }
 
   #unreachable() {
+    clearTimeout(this.#patience);
     if (this.#socket.active) this.#owner.status("offline");
     else this.#owner.status("stopped", "refused");
   }
@@ -185,8 +204,10 @@ export class Client {
       if (life !== this.#life || this.#joining || this.#channel) return;
       this.#joining = join.channel;
       this.#owner.serverKey(serverKey);
-      const answer = await this.#socket.timeout(ANSWER_MS).emitWithAck(COMMANDS.joinRoom, join.request);
-      if (life === this.#life && isObject(answer) && typeof answer.error === "string") this.#refused(answer.error);
+      this.#socket.emit(COMMANDS.joinRoom, join.request, (/** @type {unknown} */ answer) => {
+        if (life !== this.#life || this.#channel || !isObject(answer)) return;
+        if (typeof answer.error === "string") this.#refused(answer.error);
+      });
     } catch {
       if (life === this.#life) this.#refused(ERRORS.badEnvelope);
     }
@@ -201,6 +222,7 @@ export class Client {
     this.#channel = this.#joining;
     this.#joining = null;
     this.#failures = 0;
+    clearTimeout(this.#patience);
     this.#owner.connected(snapshot);
     this.#owner.status("joined");
   }
@@ -211,11 +233,12 @@ export class Client {
     if (again) {
       this.#socket.disconnect();
       this.start();
-    } else this.#give(WHY[error] ?? "refused");
+    } else this.#give(WHY.get(error) ?? "refused");
   }
 
   /** @param {Why} why */
   #give(why) {
+    clearTimeout(this.#patience);
     this.#socket.disconnect();
     this.#owner.status("stopped", why);
   }

@@ -6,7 +6,7 @@ import { Ledger } from "./ledger.js";
 import { Tags } from "./tags.js";
 
 /**
- * @import { Room, Signer } from "./crypto.js"
+ * @import { Opened, Room, Signer } from "./crypto.js"
  * @import { Since } from "./envelope.js"
  * @import { Connected, Left, Message, User } from "./events.js"
  * @import { Person } from "./people.js"
@@ -29,8 +29,10 @@ import { Tags } from "./tags.js";
  * @typedef {{letters: string, hue: number}} Look
  */
 
-// Signers of whom the looks are remembered; a room is far smaller.
+// Signers of whom the looks are remembered, and people that are listed; a room is far smaller.
 const MAX_LOOKS = 4096;
+// A server that lets a line miss something does so once each time that it breaks.
+const MAX_GAPS = 64;
 
 export class Conversation {
   #room;
@@ -44,16 +46,20 @@ export class Conversation {
   #present = new Map();
   /** @type {Since} the last of the feed that was seen here */
   #position = null;
+  /** @type {[first: number, last: number][]} what the server says that we missed of this epoch, and we said so */
+  #gaps = [];
   #refused = 0;
   /** @type {Promise<void>} one event after the other, since opening one takes several turns */
   #queue = Promise.resolve();
+  #steps = 0;
   #returned;
 
   /**
    * @param {Room} room
    * @param {Signer} signer this tab's
    * @param {Screen} screen
-   * @param {(digest: string) => boolean} returned a message of this tab came by in the feed; true: its line stands
+   * @param {(message: Opened<"message">, shown: boolean) => boolean} returned a message of this tab came by in the feed,
+   *   and readers show it or not; true: its line stands
    */
   constructor(room, signer, screen, returned) {
     this.#room = room;
@@ -69,6 +75,14 @@ export class Conversation {
   /** What a message of this tab says of the feed. */
   get seen() {
     return this.#ledger.seen;
+  }
+
+  /**
+   * Whether a message with this id may have been in the feed and not have come here.
+   * @param {number} id
+   */
+  missed(id) {
+    return this.#gaps.some(([first, last]) => first <= id && id <= last);
   }
 
   /** When everything that has come so far has been dealt with. */
@@ -92,35 +106,26 @@ export class Conversation {
     this.#then(() => this.#begin(snapshot));
   }
 
-  /** @param {User} user */
-  newUser({ member, user }) {
+  /** @param {User} user somebody new, or what somebody says of themselves now: the server does not decide which */
+  user({ member, user }) {
     this.#then(async () => {
-      const known = this.#present.has(member);
+      const before = this.#present.has(member) && this.#called(member);
       await this.#admit(member, user, true);
-      if (!known) this.#screen.notice(null, `${this.#called(member)} joined`, "quiet");
-      this.#showPeople();
-    });
-  }
-
-  /** @param {User} user */
-  userChanged({ member, user }) {
-    this.#then(async () => {
-      const before = this.#called(member);
-      await this.#admit(member, user, true);
+      if (!this.#present.has(member)) return;
       const after = this.#called(member);
-      if (after !== before) this.#screen.notice(null, `${before} is ${after} now`, "quiet");
-      this.#showPeople();
+      if (!before) this.#screen.notice(null, `${after} joined`, "quiet");
+      else if (after !== before) this.#screen.notice(null, `${before} is ${after} now`, "quiet");
     });
   }
 
   /** @param {Left} left */
   userLeft({ member }) {
     this.#then(() => {
-      if (!this.#present.has(member)) return;
+      // Who reads this is here, whatever the server says.
+      if (member === this.#signer.member || !this.#present.has(member)) return;
       this.#screen.notice(null, `${this.#called(member)} left`, "quiet");
       this.#present.delete(member);
       this.#ledger.left(member);
-      this.#showPeople();
     });
   }
 
@@ -129,32 +134,46 @@ export class Conversation {
     this.#then(async () => {
       const last = this.#position?.id ?? 0;
       if (message.id <= last) return this.#refuse();
-      if (message.id > last + 1) this.#missed(message.id - last - 1);
+      this.#missed(last + 1, message.id - 1);
       await this.#hear(message, true);
-      this.#showPeople();
     });
   }
 
   /** @param {() => void | Promise<void>} step */
   #then(step) {
-    this.#queue = this.#queue.then(step);
+    this.#steps++;
+    this.#queue = this.#queue
+      .then(step)
+      .finally(() => {
+        // Once for whatever has come in one go: to draw a long list takes longer than to verify an event.
+        if (--this.#steps === 0) this.#showPeople();
+      })
+      .catch((error) => {
+        // A mistake of ours in one event is reported as uncaught, but must not silence all that follow.
+        queueMicrotask(() => {
+          throw error;
+        });
+      });
   }
 
   /** @param {Connected} snapshot */
   async #begin({ epoch, first, last, ttl, users, log }) {
     const { missed, historyLost } = this.#ledger.begin({ epoch, first, last, since: this.#position });
     if (historyLost) {
+      this.#gaps = [];
       this.#screen.notice(null, "The server has lost this room’s history. What you see above is your own copy.", "warn");
     }
-    if (missed) this.#missed(missed);
+    this.#missed(first - missed, first - 1);
     this.#screen.ttl(ttl ?? 0);
+    if (ttl) this.#screen.notice("ttl", `The server lets messages vanish from here after ${duration(ttl)}.`, "quiet");
     this.#position = { epoch, id: first - 1 };
+    const before = [...this.#present.keys()];
     this.#present.clear();
     // Users before log: what somebody signed on coming in says where their messages stood.
     for (const { member, user } of users) await this.#admit(member, user, false);
+    for (const member of before) if (!this.#present.has(member)) this.#ledger.left(member);
     for (const message of log) await this.#hear(message, false);
     this.#position = { epoch, id: last };
-    this.#showPeople();
   }
 
   /**
@@ -164,8 +183,9 @@ export class Conversation {
    * @param {boolean} live
    */
   async #admit(member, ciphertext, live) {
-    await this.#look(member);
     const known = this.#present.get(member);
+    if (!known && this.#present.size >= MAX_LOOKS) return;
+    await this.#look(member);
     const opened = await openContent(this.#room, "user", ciphertext).catch(() => null);
     if (opened?.member !== member) {
       // Nothing that is not theirs takes a name from somebody, or gives one.
@@ -185,10 +205,10 @@ export class Conversation {
    * @param {boolean} live
    */
   async #hear({ id, member, message }, live) {
-    this.#screen.ciphertext(message);
     const opened = await openContent(this.#room, "message", message).catch(() => null);
     if (this.#position) this.#position = { epoch: this.#position.epoch, id };
     if (opened?.member !== member) return this.#refuse();
+    this.#screen.ciphertext(message);
     const { payload, digest, payloadDigest } = opened;
     const heard = this.#ledger.message({ id, member, payload, digest, payloadDigest, live, now: Date.now() });
     const { hue } = await this.#look(member);
@@ -197,7 +217,7 @@ export class Conversation {
     if (heard.verdict === "conflict" || heard.verdict === "stale") this.#conflict(member, heard.verdict);
     const own = member === this.#signer.member;
     // Whatever the ledger said: what came back in the feed need not be sent again.
-    if (own && this.#returned(digest)) return;
+    if (own && this.#returned(opened, heard.verdict === "show" || heard.verdict === "duplicate")) return;
     if (heard.verdict !== "show" || !("text" in payload)) return;
     const marks = [...(heard.clock ? ["clock differs"] : []), ...(heard.late ? ["arrived late"] : [])];
     const { name, text, at } = payload;
@@ -231,12 +251,18 @@ export class Conversation {
 
   #refuse() {
     this.#refused++;
-    const sentence = `${count(this.#refused, "message")} refused: not signed by the person that the server named, or not for this room.`;
+    const sentence = `${count(this.#refused, "message")} refused: not signed by the person that the server named, not for this room, or out of order.`;
     this.#screen.notice("refused", sentence, "alarm");
   }
 
-  /** @param {number} n */
-  #missed(n) {
+  /**
+   * @param {number} first
+   * @param {number} last before the first if nothing was missed
+   */
+  #missed(first, last) {
+    const n = last - first + 1;
+    if (n <= 0) return;
+    this.#gaps = [...this.#gaps, /** @type {[number, number]} */ ([first, last])].slice(-MAX_GAPS);
     this.#screen.notice(null, `${count(n, "message")} ${n === 1 ? "was" : "were"} missed`, "warn");
   }
 
@@ -281,4 +307,13 @@ const FORK =
  */
 function count(n, noun) {
   return n === 1 ? `1 ${noun}` : `${n} ${noun}s`;
+}
+
+// Seconds of the units that a reader thinks in.
+const UNITS = /** @type {[number, string][]} */ ([[86_400, "day"], [3_600, "hour"], [60, "minute"], [1, "second"]]);
+
+/** @param {number} seconds */
+function duration(seconds) {
+  const [size, noun] = UNITS.find(([unit]) => seconds >= unit) ?? [1, "second"];
+  return count(Math.round(seconds / size), noun);
 }

@@ -3,21 +3,22 @@
 import { ERRORS } from "./events.js";
 
 /**
- * @import { Sealed } from "./crypto.js"
+ * @import { Opened, Sealed } from "./crypto.js"
  */
 /**
  * @typedef {{seq: number, prev: string}} Head
- * @typedef {{id: string, text: string, sealed?: Sealed}} Draft
+ * @typedef {{id: string, text: string, sealed?: Sealed & {seq: number}}} Draft
  * @typedef {{id?: unknown, error?: unknown}} Answer
  * @typedef {{
  *   seal: (draft: Draft, head: Head) => Promise<Sealed>,
  *   send: (bytes: Uint8Array<ArrayBuffer>) => Promise<Answer>,
- *   position: () => number,
+ *   missed: (id: number) => boolean,
  *   sent: (id: string) => void,
  *   failed: (id: string) => void,
  *   slowed: () => void,
  *   stalled: () => void,
- * }} Owner `position`: id of the last message in the feed; `stalled`: the line is no good any more
+ * }} Owner `missed`: whether a message with this id may have been in the feed without coming here; `stalled`: the line
+ *   is no good any more
  */
 
 // A bucket of the server's fills by several a second, a broker that is away needs longer.
@@ -69,22 +70,32 @@ export class Outbox {
 
   /**
    * A message of this tab came by in the feed.
-   * @param {string} digest
+   * @param {Opened<"message">} message
+   * @param {boolean} shown whether readers show it, or take it for one too many in its place
    * @returns {boolean} whether it waited here
    */
-  returned(digest) {
-    const sealed = this.#waiting[0]?.sealed;
-    if (sealed?.digest !== digest) return false;
-    this.#done(sealed);
+  returned({ digest, payloadDigest, payload }, shown) {
+    if (shown) this.#advance(payload.seq, payloadDigest);
+    const [draft] = this.#waiting;
+    if (draft?.sealed?.digest !== digest) return false;
+    this.#finish(shown);
     return true;
   }
 
-  /** @param {Sealed} sealed of the first that waits */
-  #done({ payloadDigest }) {
+  /**
+   * Also past what the server has published although it had said no.
+   * @param {number} seq
+   * @param {string} prev
+   */
+  #advance(seq, prev) {
+    if (seq > this.#head.seq) this.#head = { seq, prev };
+  }
+
+  /** @param {boolean} sent whether the first that waits has reached the others */
+  #finish(sent) {
     clearTimeout(this.#timer);
-    this.#head = { seq: this.#head.seq + 1, prev: payloadDigest };
     const draft = this.#waiting.shift();
-    if (draft) this.#owner.sent(draft.id);
+    if (draft) this.#owner[sent ? "sent" : "failed"](draft.id);
     this.#pump();
   }
 
@@ -95,7 +106,7 @@ export class Outbox {
     clearTimeout(this.#timer);
     let wait = FEED_MS;
     try {
-      draft.sealed ??= await this.#owner.seal(draft, this.#head);
+      draft.sealed ??= { seq: this.#head.seq + 1, ...(await this.#owner.seal(draft, this.#head)) };
       wait = this.#judge(draft, await this.#owner.send(draft.sealed.bytes));
     } catch {
       // Sealed but not sent, or sent and not answered: it goes again when the line is back.
@@ -112,16 +123,20 @@ export class Outbox {
    */
   #judge(draft, { id, error }) {
     if (this.#waiting[0] !== draft || !draft.sealed) return 0;
-    // The server knew it already, from before what this tab has seen of the feed: it will not come by again.
-    if (typeof id === "number" && id <= this.#owner.position()) this.#done(draft.sealed);
+    // The server knew it already, and it lies where the feed was interrupted: it will not come by again. Any other
+    // number is the server's word only.
+    if (typeof id === "number" && this.#owner.missed(id)) {
+      this.#advance(draft.sealed.seq, draft.sealed.payloadDigest);
+      this.#finish(true);
+      return 0;
+    }
     if (error === undefined) return FEED_MS;
     if (error === ERRORS.rateLimited || error === ERRORS.unavailable) {
       this.#owner.slowed();
       return WAIT_MS[error];
     }
     if (error === ERRORS.notInRoom || error === ERRORS.badEnvelope) return FEED_MS;
-    this.#waiting.shift();
-    this.#owner.failed(draft.id);
+    this.#finish(false);
     return 0;
   }
 
