@@ -183,7 +183,7 @@ _ORDER_8 = 0x7A03AC9277FDC74EC6CC392CFA53202A0F67100D760B3CBA4FD83D3D706A17C7
 def key_cases() -> Iterator[Case]:
     small = {"0": 0, "1": 1, "-1": _P - 1, "of order 8": _ORDER_8, "of order 8, the other": _P - _ORDER_8}
     beyond = {"0 + p": _P, "1 + p": _P + 1, "3 + p": _P + 3, "the greatest": 2**255 - 1}
-    for about, y in {**small, **beyond, "2": 2, "3": 3, "p - 2": _P - 2}.items():
+    for about, y in {**small, **beyond, "2": 2, "3": 3, "p - 2": _P - 2, "large": 0x7F << 248 | 0xFF}.items():
         for sign in (0, 1):
             key = (y | sign << 255).to_bytes(32, "little")
             yield {"about": f"y is {about}, sign {sign}", "key": key.hex(), "safe": is_safe_key(key)}
@@ -338,6 +338,8 @@ def bad_payloads() -> Iterator[tuple[str, Kind, bytes]]:
         yield f"a second message with prev {prev!r}", "message", _json({**NEXT, "prev": prev})
     for void in (False, None, 1, "true"):
         yield f"void is {json.dumps(void)}", "message", _json({**SAID, "void": void})
+    yield "message 0, with prev", "message", _json({**SAID, "seq": 0, "prev": DIGEST})
+    yield "a user after message -1", "user", _json({**USER, "seq": -1, "prev": DIGEST})
     yield "a user before any message, with prev", "user", _json({**USER, "prev": DIGEST})
     yield "a user after a message, without prev", "user", _json({**USER, "seq": 1})
     yield "a user without name", "user", _json(TYPING)

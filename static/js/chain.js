@@ -70,7 +70,7 @@ export class Chain {
    * @returns {boolean} whether it fits what is known
    */
   pastHead(seq, digest, complete) {
-    if (complete) this.#base = Math.min(this.#base, seq);
+    if (complete) this.#base = seq;
     return this.#name(seq, digest);
   }
 
@@ -108,7 +108,7 @@ export class Chain {
    * @param {string} digest
    */
   #name(seq, digest) {
-    if (seq === 0 || seq < (this.#floor ?? 0)) return true;
+    if (seq < (this.#floor ?? 0)) return true;
     const known = this.#digests.get(seq);
     if (known === undefined) this.#digests.set(seq, digest);
     if (this.#digests.size > WINDOW) this.#trim();

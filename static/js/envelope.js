@@ -41,12 +41,12 @@ export class Channel {
     this.#key = key;
   }
 
-  /**
-   * @param {Bytes} sessionKey 32 bytes
-   */
+  /** @param {Bytes} sessionKey 32 bytes */
   static async from(sessionKey) {
     const raw = await hkdf(sessionKey, "c2s");
-    return new Channel(await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt"]));
+    const key = await crypto.subtle.importKey("raw", raw, "AES-GCM", false, ["encrypt"]);
+    raw.fill(0);
+    return new Channel(key);
   }
 
   /**

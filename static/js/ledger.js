@@ -225,9 +225,13 @@ export class Ledger {
   }
 
   #forgetOne() {
-    const entries = [...this.#signers];
-    const [member] = entries.find(([, { gone }]) => gone) ?? entries[0];
-    this.#signers.delete(member);
+    let [forgotten] = this.#signers.keys();
+    for (const [member, { gone }] of this.#signers) {
+      if (!gone) continue;
+      forgotten = member;
+      break;
+    }
+    this.#signers.delete(forgotten);
   }
 }
 

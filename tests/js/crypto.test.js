@@ -5,6 +5,7 @@ import { test } from "node:test";
 
 import { fromBase64url, toBase64url } from "../../static/js/bytes.js";
 import * as crypto from "../../static/js/crypto.js";
+import { Channel } from "../../static/js/envelope.js";
 import { integer, pick, randomBytes } from "./random.js";
 
 /** @import { Payloads } from "../../static/js/payload.js" */
@@ -35,6 +36,27 @@ async function sealAndOpen(payload) {
   const sealed = await crypto.sealContent(room, signer, "message", payload);
   return { sealed, opened: await crypto.openContent(room, "message", sealed.ciphertext) };
 }
+
+test("secrets are zeroed when they have been used", async (context) => {
+  /** @type {Uint8Array[]} */
+  const held = [];
+  const { subtle } = globalThis.crypto;
+  const watch = (/** @type {"importKey" | "deriveBits"} */ name, /** @type {(given: any[], made: any) => any} */ what) => {
+    const original = subtle[name].bind(subtle);
+    context.mock.method(subtle, name, async (/** @type {any[]} */ ...given) => {
+      const made = await Reflect.apply(original, subtle, given);
+      held.push(new Uint8Array(what(given, made)));
+      return made;
+    });
+  };
+  watch("deriveBits", (_given, made) => made);
+  watch("importKey", ([, data]) => data.buffer);
+  await crypto.deriveRoom(randomBytes(32));
+  assert.equal(held.length, 7);
+  await Channel.from(new Uint8Array(32));
+  assert.equal(held.length, 10);
+  for (const bytes of held) assert.deepEqual(bytes, new Uint8Array(bytes.length));
+});
 
 test("what is sealed opens, and says who signed it", async () => {
   for (const length of [0, 1, 56, 57, 58, 300, 2_000, 10_000]) {
@@ -88,6 +110,11 @@ test("what a reader would refuse is not sealed", async () => {
     { ...SAID, prev: DIGEST },
   ];
   for (const payload of wrong) await assert.rejects(crypto.sealContent(room, signer, "message", payload), { code: "payload" });
+});
+
+test("what is larger than any class is not even tried", async () => {
+  const large = toBase64url(new Uint8Array(131_072 + 28));
+  await assert.rejects(crypto.openContent(room, "message", large), { code: "size" });
 });
 
 test("what is not even a text is refused", async () => {

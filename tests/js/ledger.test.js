@@ -136,6 +136,7 @@ test("late messages fill their gap, the one before the known first; then the com
     ["show", true, 0],
   ]);
   assert.equal(hear(second).verdict, "duplicate");
+  assert.deepEqual(bob.ledger.seen, [4, server.log[3].digest]);
 });
 
 test("a gap is no place for an invention", () => {
@@ -150,14 +151,18 @@ test("a gap is no place for an invention", () => {
 });
 
 test("a replayed message is dropped, under whatever id", () => {
-  const { server, tabs: [ann, bob] } = room(35, "Ann", "Bob");
+  const { server, tabs: [ann, bob] } = room(1_000, "Ann", "Bob");
   ann.say("1");
   const [posted] = server.log;
   for (const id of [1, 8_000, 9_000]) {
     const heard = bob.ledger.message({ ...posted, id, live: true, now: server.now });
     assert.deepEqual([heard.verdict, heard.fork], ["duplicate", false]);
   }
-  for (let count = 0; count < 2 * WINDOW; count++) ann.say(`${count}`);
+  for (let count = 0; count < 2 * WINDOW; count++) {
+    ann.say(`${count}`);
+    const recent = server.log[Math.max(0, server.log.length - WINDOW / 2)];
+    assert.equal(bob.ledger.message({ ...recent, live: true, now: server.now }).verdict, "duplicate");
+  }
   assert.equal(bob.ledger.message({ ...posted, id: 9_001, live: true, now: server.now }).verdict, "stale");
   assert.deepEqual(bob.complaints, []);
 });
@@ -229,17 +234,45 @@ test("people who are shown different histories notice it with the first message 
   assert.ok(!dan.complaints.includes("fork"));
 });
 
-test("one id for two messages, and a message that saw the future, are forks", () => {
+/**
+ * @param {Ledger} ledger
+ * @param {number} id
+ * @param {Partial<Payloads["message"]>} payload
+ */
+function cidSays(ledger, id, payload) {
+  const sealed = seal("Cid", { name: "Cid", text: "", at: 8, seq: 1, prev: "", seen: null, ...payload });
+  return { ...sealed, ...ledger.message({ ...sealed, id, member: "Cid", live: true, now: 8 }) };
+}
+
+test("one id for two messages, and a message that saw the future, are forks; the first to have an id keeps it", () => {
   const { server, tabs: [ann, bob] } = room(35, "Ann", "Bob");
   ann.say("1");
-  const hear = (/** @type {number} */ id, /** @type {Payloads["message"]["seen"]} */ seen) => {
-    const sealed = seal("Cid", { name: "Cid", text: `${id}`, at: server.now, seq: 1, prev: "", seen });
-    const user = { name: "Cid", at: server.now, seq: 0, prev: "" };
-    bob.ledger.user({ member: "Cid", payload: user, live: true, now: server.now });
-    return bob.ledger.message({ ...sealed, id, member: "Cid", live: true, now: server.now }).fork;
-  };
-  assert.ok(hear(1, null));
-  assert.ok(hear(2, [2, "ciphertext of something"]));
+  const [{ digest }] = server.log;
+  bob.ledger.user({ member: "Cid", payload: { name: "Cid", at: 7, seq: 0, prev: "" }, live: true, now: 8 });
+  const first = cidSays(bob.ledger, 1, {});
+  const second = cidSays(bob.ledger, 2, { seq: 2, prev: first.payloadDigest, seen: [1, digest] });
+  const third = cidSays(bob.ledger, 3, { seq: 3, prev: second.payloadDigest, seen: [1, first.digest] });
+  const fourth = cidSays(bob.ledger, 4, { seq: 4, prev: third.payloadDigest, seen: [4, "anything"] });
+  assert.deepEqual([first, second, third, fourth].map(({ fork }) => fork), [true, false, true, true]);
+});
+
+test("only a signer's first message of an epoch may speak of the one before, and only one older than its blob", () => {
+  const { server, tabs: [ann, bob] } = room(35, "Ann", "Bob");
+  ann.say("1");
+  /** @type {Partial<Payloads["message"]>} */
+  const before = { at: 8, seen: [1, "of another epoch"] };
+  const cid = (/** @type {number} */ at) =>
+    bob.ledger.user({ member: "Cid", payload: { name: "Cid", at, seq: 0, prev: "" }, live: true, now: server.now });
+  cid(9);
+  const first = cidSays(bob.ledger, 2, before);
+  const second = cidSays(bob.ledger, 3, { ...before, seq: 2, prev: first.payloadDigest });
+  assert.deepEqual([first.fork, second.fork], [false, true]);
+  server.restart();
+  ann.connect();
+  bob.connect();
+  ann.say("2");
+  cid(9);
+  assert.equal(cidSays(bob.ledger, 2, { ...before, at: 9, seq: 3, prev: second.payloadDigest }).fork, true);
 });
 
 test("after a gap that the server states, each signer goes on without a complaint, but only for what was stated", () => {
@@ -271,14 +304,12 @@ test("signers together cannot have said more than was stated", () => {
   ann.say("3");
   bob.connect();
   assert.equal(bob.missed, 2);
+  assert.equal(bob.ledger.missing("Ann"), 0);
   server.passes = (to) => to !== bob;
-  ann.say("4");
-  ann.say("5");
-  server.passes = () => true;
   cid.say("3");
-  assert.deepEqual([bob.ledger.missing("Ann"), bob.ledger.missing("Cid")], [0, 0]);
-  ann.say("6");
-  assert.deepEqual([bob.ledger.missing("Ann"), bob.ledger.missing("Cid")], [2, 0]);
+  server.passes = () => true;
+  cid.say("4");
+  assert.equal(bob.ledger.missing("Cid"), 2);
 });
 
 test("a snapshot without a stated gap excuses nothing", () => {
@@ -336,6 +367,8 @@ test("only who has signed something of now is confirmed, until leaving", () => {
   ledger.typing({ member: "old", payload: { on: true, at: now, seq: 0, prev: "" }, now });
   ledger.left("new");
   assert.deepEqual(["old", "new"].map((member) => ledger.confirmed(member)), [true, false]);
+  ledger.begin({ epoch: "another", first: 1, last: 0, since: null });
+  assert.equal(ledger.confirmed("old"), false);
 });
 
 test("own messages speak of the last readable one of this epoch", () => {
@@ -348,18 +381,43 @@ test("own messages speak of the last readable one of this epoch", () => {
   assert.equal(bob.ledger.seen, null);
 });
 
-test("nothing that others send makes it grow without end", () => {
+test("nothing that others send makes it grow without end, and those who have left are forgotten first", () => {
   const ledger = new Ledger();
-  ledger.begin({ epoch: "e", first: 1, last: 0, since: null });
-  for (let id = 1; id <= 20_000; id++) {
-    const payload = { name: "Ann", text: "", at: id, seq: 2 * id, prev: "x", seen: null };
-    ledger.message({ id, member: "greedy", payload, digest: `${id}`, payloadDigest: `${id}`, live: true, now: id });
-    ledger.user({ member: `passing ${id}`, payload: { name: "Ann", at: id, seq: 0, prev: "" }, live: true, now: id });
-    ledger.left(`passing ${id}`);
+  const came = (/** @type {string} */ member, seq = 0) =>
+    ledger.user({ member, payload: { name: "Ann", at: 8, seq, prev: seq ? "x" : "" }, live: true, now: 8 });
+  came("back again");
+  ledger.left("back again");
+  for (const member of ["back again", "idle"]) {
+    came(member);
+    came(member, 7);
   }
-  assert.equal(ledger.missing("greedy"), 19_999);
-  assert.equal(ledger.confirmed("passing 20000"), false);
-  const far = { name: "Ann", text: "", at: 0, seq: Number.MAX_SAFE_INTEGER, prev: "x", seen: null };
-  const { verdict } = ledger.message({ id: 1, member: "greedy", payload: far, digest: "d", payloadDigest: "p", live: true, now: 0 });
-  assert.equal(verdict, "show");
+  for (let count = 0; count < 3_000; count++) {
+    came(`passing ${count}`);
+    ledger.left(`passing ${count}`);
+  }
+  assert.deepEqual([ledger.missing("back again"), ledger.missing("idle")], [7, 7]);
+  for (let count = 0; count < 2_048; count++) {
+    came(`staying ${count}`);
+    ledger.typing({ member: "idle", payload: { on: true, at: 9 + count, seq: 7, prev: "x" }, now: 8 });
+  }
+  assert.deepEqual([ledger.missing("back again"), ledger.missing("idle")], [0, 7]);
+  assert.deepEqual([ledger.confirmed("staying 0"), ledger.confirmed("staying 2047")], [false, true]);
+});
+
+test("a signer that skips and repeats itself without end is counted right and costs no more", () => {
+  const ledger = new Ledger();
+  const say = (/** @type {number} */ id, /** @type {number} */ seq, /** @type {Payloads["message"]["seen"]} */ seen = null) =>
+    ledger.message({
+      ...{ id, member: "greedy", live: true, now: id, digest: `${id}`, payloadDigest: `${seq}` },
+      payload: { name: "Ann", text: "", at: id, seq, prev: `${seq - 1}`, seen },
+    });
+  for (let id = 1; id <= 6_000; id++) {
+    say(id, 2 * id);
+    ledger.typing({ member: "greedy", payload: { on: true, at: id, seq: id, prev: `${id}` }, now: id });
+  }
+  assert.equal(ledger.missing("greedy"), 5_999);
+  assert.equal(say(6_001, 12_001, [2_500, "other"]).fork, true);
+  assert.equal(say(6_002, 12_002, [1, "forgotten"]).fork, false);
+  assert.equal(say(6_003, Number.MAX_SAFE_INTEGER).verdict, "show");
+  assert.equal(say(6_004, 2).verdict, "stale");
 });
