@@ -16,9 +16,9 @@ class Line:
         self._listener: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._stall = b""
-        self._flows = asyncio.Event()
-        self._flows.set()
+        self._stalled = b""
+        self._up_flows, self._down_flows = asyncio.Event(), asyncio.Event()
+        self.flow()
 
     @property
     def url(self) -> str:
@@ -43,17 +43,24 @@ class Line:
         self._listener = None
         for writer in self._writers:
             writer.transport.abort()
-        self._flows.set()
+        self.flow()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def stall(self, words: bytes = b"") -> None:
         """What comes from now on waits, in both directions, on connections that have sent these words."""
-        self._stall = words
-        self._flows.clear()
+        self._stalled = words
+        self._up_flows.clear()
+        self._down_flows.clear()
+
+    def deafen(self) -> None:
+        """What the server says waits; what it is told arrives."""
+        self._stalled = b""
+        self._down_flows.clear()
 
     def flow(self) -> None:
         """What waits goes on."""
-        self._flows.set()
+        self._up_flows.set()
+        self._down_flows.set()
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -65,16 +72,25 @@ class Line:
         self._tasks.add(task)
         self._writers |= ends
         self.up.append(heard)
-        await asyncio.gather(self._pump(reader, back, heard), self._pump(there, writer, bytearray()))
+        await asyncio.gather(self._climb(reader, back, heard), self._descend(there, writer, heard))
         self._writers -= ends
         self._tasks.discard(task)
 
-    async def _pump(self, source: asyncio.StreamReader, target: asyncio.StreamWriter, heard: bytearray) -> None:
+    async def _climb(self, client: asyncio.StreamReader, server: asyncio.StreamWriter, heard: bytearray) -> None:
         with suppress(OSError):
-            while chunk := await source.read(65_536):
+            while chunk := await client.read(65_536):
                 heard += chunk
-                if self._stall in heard:
-                    await self._flows.wait()
-                target.write(chunk)
-                await target.drain()
-        target.close()
+                await self._pass(chunk, server, self._up_flows, heard)
+        server.close()
+
+    async def _descend(self, server: asyncio.StreamReader, client: asyncio.StreamWriter, heard: bytearray) -> None:
+        with suppress(OSError):
+            while chunk := await server.read(65_536):
+                await self._pass(chunk, client, self._down_flows, heard)
+        client.close()
+
+    async def _pass(self, chunk: bytes, target: asyncio.StreamWriter, flows: asyncio.Event, heard: bytearray) -> None:
+        if self._stalled in heard:
+            await flows.wait()
+        target.write(chunk)
+        await target.drain()

@@ -1,6 +1,7 @@
 """Knows the two pages as a person sees them, by the ids that they promise; knows no test, and nothing of what stands
 behind the pages."""
 
+import asyncio
 import re
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
@@ -238,6 +239,16 @@ class Guest:
         """Waits until exactly these messages are there, in this order."""
         await expect(self.page.locator("#messages li.message .text")).to_have_text(list(texts))
 
+    async def last_texts(self, number: int) -> list[str]:
+        """What the last messages say now, every character of it."""
+        lines = self.page.locator(f"#messages li.message:nth-last-child(-n + {number}) .text")
+        return await lines.all_text_contents()
+
+    async def see_last_texts(self, *texts: str) -> None:
+        """Waits until the last messages are these, in this order."""
+        lines = self.page.locator(f"#messages li.message:nth-last-child(-n + {len(texts)}) .text")
+        await expect(lines).to_have_text(list(texts))
+
     async def see_people(self, *names: str) -> None:
         """Waits until exactly these people are listed, in any order."""
         await expect(self.people).to_have_count(len(names))
@@ -263,6 +274,13 @@ class Guest:
         for box, wanted in ((self.links, links), (self.characters, characters)):
             if wanted is not None:
                 await box.set_checked(wanted)
+
+    async def crash(self) -> None:
+        """The process that shows the page dies, as when memory runs out."""
+        session = await self.page.context.new_cdp_session(self.page)
+        async with self.page.expect_event("crash"):
+            dying = asyncio.ensure_future(session.send("Page.crash"))  # is never answered
+        dying.cancel()
 
     async def leave(self) -> None:
         await self.page.locator("#leave").click()
