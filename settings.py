@@ -87,7 +87,7 @@ class Settings:
 
     max_connections: int = _whole(10_000, 1, 1_000_000)
     max_rooms: int = _whole(10_000, 1, 1_000_000)
-    max_room_members: int = _whole(1000, 1, 100_000)
+    max_room_members: int = _whole(1000, 1, 10_000)  # browsers read no longer list of people: static/js/events.js
     max_payload: int = _whole(1_000_000, 100_000, 100_000_000)
     outbox_bytes: int = _whole(1_000_000, 10_000, 1_000_000_000)
     event_rate: float = _setting(10.0, "a number from 0.1 to 100000", lambda value: 0.1 <= value <= 100_000)
