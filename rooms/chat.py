@@ -7,13 +7,13 @@ who sits here. Source: docs/protocol.md, "Events".
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from enum import Enum, auto
 
 from envelope import Channel, EnvelopeError
 from protocol import Json
 from protocol.namespace import Departure, Socket
 from rooms.broker import Broker
-from rooms.clock import Cancellable, Clock
+from rooms.clock import Clock
+from rooms.guest import Grace, Guest, Stage
 from rooms.hub import Hub
 from rooms.join import JOIN_ROOM, Door, Join
 from rooms.limits import Rate, TokenBucket
@@ -24,10 +24,8 @@ from rooms.model import (
     Joined,
     Left,
     Member,
-    MemberId,
     Posted,
     Refused,
-    RoomAddress,
     RoomEvent,
     Since,
     Typed,
@@ -53,39 +51,6 @@ LARGEST_JOIN_BODY = 4096
 """Characters; a join's body has about 1,400."""
 JOIN_ATTEMPTS = 3
 """Joins that one connection may get wrong: each costs the server an RSA operation."""
-
-
-NOWHERE, NOBODY = RoomAddress(b""), MemberId("")
-
-
-class Stage(Enum):
-    """A connection joins at most once, and never again after it has left."""
-
-    OUTSIDE = auto()
-    JOINING = auto()
-    INSIDE = auto()
-    GONE = auto()
-
-
-@dataclass(slots=True, eq=False)
-class Guest:
-    """One connected client. `room`, `member` and `channel` are there from INSIDE on, `since` while JOINING."""
-
-    socket: Socket
-    bucket: TokenBucket
-    stage: Stage = Stage.OUTSIDE
-    attempts: int = 0
-    admitted: bool = False
-    room: RoomAddress = NOWHERE
-    member: MemberId = NOBODY
-    since: Since | None = None
-    channel: Channel | None = None
-
-
-def _still_joining(guest: Guest) -> None:
-    """Raises Refused once the client has gone."""
-    if guest.stage is not Stage.JOINING:
-        raise Refused(ErrorCode.NOT_IN_ROOM)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +82,7 @@ class ChatNamespace:
         self._clock = clock
         self._run = run
         self._guests: dict[str, Guest] = {}
-        self._grace: dict[tuple[RoomAddress, MemberId], Cancellable] = {}
+        self._grace = Grace(policy.grace_time, clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sealed: dict[str, Callable[[Guest, bytes], Awaitable[Json]]] = {
             SEND_MESSAGE: self._send_message,
@@ -133,9 +98,7 @@ class ChatNamespace:
 
     async def close(self) -> None:
         """No task and no timer of the chat is left behind."""
-        for handle in self._grace.values():
-            handle.cancel()
-        self._grace.clear()
+        self._grace.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -167,11 +130,9 @@ class ChatNamespace:
             return
         self._hub.leave(guest.room, guest.member, socket)
         if departure is Departure.LEFT:
-            self._spawn(self._broker.leave(guest.room, guest.member, socket.id))
+            self._give_up(guest)
         else:
-            self._grace[guest.room, guest.member] = self._clock.call_later(
-                self._policy.grace_time, lambda: self._grace_over(guest)
-            )
+            self._grace.begin(guest.room, guest.member, lambda: self._give_up(guest))
 
     async def _answer(self, guest: Guest, name: str | int, args: list[Json]) -> Json:
         match args:
@@ -235,11 +196,11 @@ class ChatNamespace:
 
         def opened() -> Join:
             # Many may wait for their turn: who has gone by then is not worth an RSA operation.
-            _still_joining(guest)
+            guest.must_still_join()
             return self._door.open(socket_id, envelope_bytes, body_bytes)
 
         join = await self._run(opened)
-        _still_joining(guest)
+        guest.must_still_join()
         guest.room, guest.member = join.address, join.member
         guest.since, guest.channel = join.since, join.channel
         await self._broker.join(join.address, Member(join.member, join.user, socket_id))
@@ -282,12 +243,9 @@ class ChatNamespace:
         self.disconnected(guest.socket, Departure.LEFT)
         self._clock.call_later(0, guest.socket.disconnect)
 
-    def _grace_over(self, guest: Guest) -> None:
-        del self._grace[guest.room, guest.member]
-        self._spawn(self._broker.leave(guest.room, guest.member, guest.socket.id))
-
-    def _spawn(self, leaving: Awaitable[None]) -> None:
-        task = asyncio.ensure_future(leaving)
+    def _give_up(self, guest: Guest) -> None:
+        """Frees a place from where nothing can be awaited."""
+        task = asyncio.ensure_future(self._broker.leave(guest.room, guest.member, guest.socket.id))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -302,7 +260,7 @@ class ChatNamespace:
                     room, GET_MESSAGE, {"id": entry.id, "member": entry.member, "message": entry.ciphertext}
                 )
             case Left(room, member):
-                self._forget_grace(room, member)
+                self._grace.end(room, member)
                 self._hub.leave(room, member)
                 self._hub.broadcast(room, USER_LEFT, {"member": member})
             case Changed(room, who):
@@ -312,7 +270,7 @@ class ChatNamespace:
 
     def _admit(self, joined: Joined) -> None:
         room, member = joined.room, joined.member
-        self._forget_grace(room, member.id)
+        self._grace.end(room, member.id)
         before = self._hub.leave(room, member.id)
         if before is not None:
             self._replace(before)
@@ -346,8 +304,3 @@ class ChatNamespace:
         if guest is not None:
             guest.stage = Stage.GONE
         socket.disconnect()
-
-    def _forget_grace(self, room: RoomAddress, member: MemberId) -> None:
-        handle = self._grace.pop((room, member), None)
-        if handle is not None:
-            handle.cancel()
