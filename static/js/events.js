@@ -117,7 +117,7 @@ export function readLeft(value) {
  * @returns {Record<string, unknown>}
  */
 function fields(value, what) {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new EventError(what);
+  if (typeof value !== "object" || value === null) throw new EventError(what);
   return /** @type {Record<string, unknown>} */ (value);
 }
 

@@ -1,11 +1,12 @@
 // Holds the room cryptography to its promises where the vectors cannot: chance, extremes, what never leaves a key.
 
 import assert from "node:assert/strict";
+import { generateKeyPairSync } from "node:crypto";
 import { test } from "node:test";
 
 import { fromBase64url, toBase64url } from "../../static/js/bytes.js";
 import * as crypto from "../../static/js/crypto.js";
-import { Channel } from "../../static/js/envelope.js";
+import { importServerKey, makeJoin } from "../../static/js/envelope.js";
 import { integer, pick, randomBytes } from "./random.js";
 
 /** @import { Payloads } from "../../static/js/payload.js" */
@@ -38,6 +39,8 @@ async function sealAndOpen(payload) {
 }
 
 test("secrets are zeroed when they have been used", async (context) => {
+  const { publicKey } = generateKeyPairSync("rsa", { modulusLength: 2048 });
+  const serverKey = await importServerKey(String(publicKey.export({ type: "spki", format: "pem" })));
   /** @type {Uint8Array[]} */
   const held = [];
   const { subtle } = globalThis.crypto;
@@ -53,7 +56,7 @@ test("secrets are zeroed when they have been used", async (context) => {
   watch("importKey", ([, data]) => data.buffer);
   await crypto.deriveRoom(randomBytes(32));
   assert.equal(held.length, 7);
-  await Channel.from(new Uint8Array(32));
+  await makeJoin({ serverKey, socketId: "socket", site: randomBytes(16), room, signer, user: randomBytes(540), since: null });
   assert.equal(held.length, 10);
   for (const bytes of held) assert.deepEqual(bytes, new Uint8Array(bytes.length));
 });

@@ -34,6 +34,7 @@ test("what no honest server says is refused", () => {
     { users: Array(10_001).fill({ member: MEMBER, user: "u" }) },
     { log: "log" },
     { log: [MESSAGE] },
+    { last: 1_001, log: Array.from({ length: 1_001 }, (_, at) => ({ ...MESSAGE, id: at + 1 })) },
     { last: 2, log: [{ ...MESSAGE, id: 2 }, MESSAGE] },
     { last: 2, log: [MESSAGE, MESSAGE] },
     { last: 3, log: [MESSAGE, { ...MESSAGE, id: 3 }] },
