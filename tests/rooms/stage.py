@@ -162,7 +162,7 @@ class Stage:
         """Whether there is no trace of anybody."""
         chat = self.chat
         present = any(room.members for room in self.memory._rooms.values())
-        return not (present or chat._guests or chat._grace or chat._tasks or self.hub._rooms)
+        return not (present or chat._guests or chat._grace._timers or chat._tasks or self.hub._rooms)
 
 
 async def open_stage(

@@ -401,7 +401,7 @@ async def test_a_grace_that_runs_here_ends_when_the_tab_comes_back_elsewhere() -
     stage.chat._deliver(Joined(RoomAddress(ann.room.address), moved, Snapshot(b"", 0, (moved,), ()), returned=True))
     await stage.wait(1000)
     assert bob.socket.taken() == []
-    assert stage.chat._grace == {}
+    assert stage.chat._grace._timers == {}
 
 
 # The end
@@ -414,6 +414,6 @@ async def test_closing_leaves_no_timer_and_no_task() -> None:
     stage.cut(bob.socket, Departure.LEFT)
     await stage.chat.close()
     await stage.memory.close()
-    assert (stage.chat._grace, stage.clock.pending) == ({}, 0)
+    assert (stage.chat._grace._timers, stage.clock.pending) == ({}, 0)
     assert not stage.chat._tasks
     assert eve.socket.taken() in ([], gone(bob))

@@ -207,7 +207,7 @@ def check(stage: Stage, lines: list[Line]) -> None:
     for room in ROOMS:
         seated = stage.hub._rooms.get(room, {})
         members = stage.memory._rooms[room].members if room in stage.memory._rooms else {}
-        waited_for = {member for where, member in stage.chat._grace if where == room}
+        waited_for = {member for where, member in stage.chat._grace._timers if where == room}
         assert set(members) == set(seated) | waited_for
         assert not set(seated) & waited_for
         for member, socket in seated.items():
