@@ -6,9 +6,9 @@ export const WINDOW = 256;
 /** @typedef {"show" | "duplicate" | "conflict" | "stale"} Verdict */
 
 /**
- * What is known of a message is its hash: because it came, because the next one names it (`prev`), or because the signer
- * said where its messages stand (the head in a user blob or a typing notice). One signer's words never contradict each
- * other unless the signer wants them to: the server cannot sign.
+ * What is known of a message is its hash: because it came, because the next one names it (`prev`), or because the
+ * signer said where its messages stand (the head in a user blob or a typing notice). One signer's words never contradict
+ * each other unless the signer wants them to: the server cannot sign.
  */
 export class Chain {
   /** Whatever came up to this number is out of reach; null until something sets the base. @type {number | null} */

@@ -1,4 +1,4 @@
-// Knows how a tab proves itself to the server and seals what it asks for; knows nothing of what it asks, nor of sockets.
+// Knows how a tab proves itself to the server and seals what it asks for; knows neither what it asks nor sockets.
 
 import { concat, fingerprint, fromBase64, fromBase64url, toBase64url, uint16, uint64, utf8 } from "./bytes.js";
 import { hkdf, sha256 } from "./crypto.js";
@@ -12,7 +12,13 @@ import { COMMANDS } from "./events.js";
 /**
  * @typedef {{key: CryptoKey, digest: Bytes, fingerprint: string, pem: string}} ServerKey
  * @typedef {{epoch: string, id: number} | null} Since
- * @typedef {{serverKey: ServerKey, socketId: string, site: Bytes, room: Room, signer: Signer, user: Bytes, since: Since}} Join
+ * @typedef {{
+ *   serverKey: ServerKey, socketId: string, site: Bytes, room: Room, signer: Signer, user: Bytes, since: Since,
+ * }} Join
+ * @typedef {{
+ *   serverKey: Bytes, socketId: string, site: Bytes, address: Bytes, sessionKey: Bytes, member: Bytes, since: Bytes,
+ *   user: Bytes,
+ * }} Transcript serverKey and user by their SHA-256, since as `epoch || id` or empty
  */
 
 const PEM = /^-----BEGIN PUBLIC KEY-----\s([A-Za-z0-9+/=\s]+)-----END PUBLIC KEY-----\s*$/;
@@ -63,8 +69,7 @@ export class Channel {
 
 /**
  * What both proofs of a join sign: nothing in it can be exchanged or used twice.
- * @param {{serverKey: Bytes, socketId: string, site: Bytes, address: Bytes, sessionKey: Bytes, member: Bytes, since: Bytes, user: Bytes}} join
- *   serverKey and user by their SHA-256, since as `epoch || id` or empty
+ * @param {Transcript} join
  */
 export async function transcript({ serverKey, socketId, site, address, sessionKey, member, since, user }) {
   const fields = [utf8("chatsite/1 join"), utf8(socketId), serverKey, site, address, sessionKey, member, since, user];

@@ -42,7 +42,9 @@ export const ERRORS = Object.freeze({
  * @typedef {{id: number, member: string, message: string}} Message
  * @typedef {{member: string, typing: string}} Typing
  * @typedef {{member: string}} Left
- * @typedef {{member: string, epoch: string, first: number, last: number, ttl: number | null, users: User[], log: Message[]}} Connected
+ * @typedef {{
+ *   member: string, epoch: string, first: number, last: number, ttl: number | null, users: User[], log: Message[],
+ * }} Connected
  */
 
 /** The server said something that no honest server says. */
@@ -54,7 +56,7 @@ export class EventError extends Error {
   }
 }
 
-// A snapshot is the one list of the server's choosing; a log has at most 1,000 by protocol, a room is far smaller than this.
+// A snapshot is as long as the server likes; a log has at most 1,000 by protocol, a room is far smaller than this.
 const MAX_USERS = 10_000;
 const MAX_LOG = 1_000;
 

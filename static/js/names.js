@@ -22,8 +22,8 @@ export class NameError extends Error {
 
 // Controls, line separators, everything of format (bidirectional controls are such), and what has no width although
 // it counts as letter or mark: a name made of these looks like another name, or turns the line it stands in around.
-const FORBIDDEN =
-  /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\u{e0100}-\u{e01ef}]|(?![\u200c\u200d])\p{Cf}/u;
+const FORBIDDEN = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]|(?![\u200c\u200d])\p{Cf}/u;
+const NO_WIDTH = /[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u3164\ufe00-\ufe0f\uffa0\u{e0100}-\u{e01ef}]/u;
 // Persian and the scripts of India spell with joiners; anywhere else they are invisible and nothing more.
 const LOOSE_JOINER = /(?<![\p{L}\p{M}])[\u200c\u200d]|[\u200c\u200d](?![\p{L}\p{M}])/u;
 
@@ -57,7 +57,8 @@ export function normalizeUsername(typed) {
  */
 export function isUsername(name) {
   const size = length(name);
-  return size >= USERNAME_MIN && size <= USERNAME_MAX && !FORBIDDEN.test(name) && !LOOSE_JOINER.test(name);
+  const sized = size >= USERNAME_MIN && size <= USERNAME_MAX;
+  return sized && ![FORBIDDEN, NO_WIDTH, LOOSE_JOINER].some((harm) => harm.test(name));
 }
 
 /**

@@ -110,6 +110,7 @@ function readSeen({ seen }) {
   if (seen === null) return null;
   if (!Array.isArray(seen) || seen.length !== 2) throw new TypeError("seen");
   const [id, digest] = seen;
-  if (!Number.isSafeInteger(id) || id < 1 || typeof digest !== "string" || !isDigest(digest)) throw new TypeError("seen");
+  if (!Number.isSafeInteger(id) || id < 1) throw new TypeError("seen");
+  if (typeof digest !== "string" || !isDigest(digest)) throw new TypeError("seen");
   return [id, digest];
 }

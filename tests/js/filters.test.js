@@ -82,8 +82,9 @@ test("links show their real host, and the parts are the text", () => {
 
 test("nothing else becomes a link", () => {
   const texts = [
-    "javascript:alert(1)", "javascript://x%0aalert(1)", "data:text/html,x", "ftp://example.org", "www.example.org", "//example.org",
-    "https://", "https:///", "https://user@evil.org", "https://bank.org:pw@evil.org", "http://\u202ex", "xhttps://example.org", "http://a b".slice(0, 7),
+    "javascript:alert(1)", "javascript://x%0aalert(1)", "data:text/html,x", "ftp://example.org", "www.example.org",
+    "//example.org", "https://", "https:///", "https://user@evil.org", "https://bank.org:pw@evil.org", "http://\u202ex",
+    "xhttps://example.org",
   ];
   for (const text of texts) assert.deepEqual(filter.links(text), [{ text }], text);
   assert.deepEqual(filter.links(""), []);
@@ -104,7 +105,14 @@ test("parts always are the text again, and lead to http and https only", () => {
 
 test("no text takes long", () => {
   const began = performance.now();
-  const texts = ["http://" + ")".repeat(9_993), "http://".repeat(1_428), "(".repeat(9_000) + "http://a", "www".repeat(3_333), "\u200d".repeat(10_000), "👍🏽\u200d".repeat(2_000)];
+  const texts = [
+    "http://" + ")".repeat(9_993),
+    "http://".repeat(1_428),
+    "(".repeat(9_000) + "http://a",
+    "www".repeat(3_333),
+    "\u200d".repeat(10_000),
+    "👍🏽\u200d".repeat(2_000),
+  ];
   for (const text of texts) {
     filter.links(text);
     filter.hasLink(text);
