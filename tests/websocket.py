@@ -8,7 +8,7 @@ from typing import Self
 
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 QUERY = "EIO=4&transport=websocket"
-SECONDS = 10
+SECONDS = 20
 
 
 class Refusal(Exception):

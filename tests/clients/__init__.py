@@ -1,0 +1,1 @@
+"""The official clients of others, unmodified, against a real server process."""
