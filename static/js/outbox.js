@@ -15,10 +15,10 @@ import { ERRORS } from "./events.js";
  *   missed: (id: number) => boolean,
  *   sent: (id: string) => void,
  *   failed: (id: string) => void,
- *   slowed: () => void,
+ *   slowed: (slow: boolean) => void,
  *   stalled: () => void,
- * }} Owner `missed`: whether a message with this id may have been in the feed without coming here; `stalled`: the line
- *   is no good any more
+ * }} Owner `missed`: whether a message with this id may have been in the feed without coming here; `slowed`: what waits
+ *   goes slower than it was written, or all has gone; `stalled`: the line is no good any more
  */
 
 // A bucket of the server's fills by several a second, a broker that is away needs longer.
@@ -37,6 +37,7 @@ export class Outbox {
   #head = { seq: 0, prev: "" };
   #open = false;
   #busy = false;
+  #slow = false;
   #timer = 0;
   #owner;
 
@@ -64,7 +65,7 @@ export class Outbox {
 
   /** The line is gone; everything waits. */
   closed() {
-    this.#open = false;
+    this.#open = this.#slow = false;
     clearTimeout(this.#timer);
   }
 
@@ -96,7 +97,14 @@ export class Outbox {
     clearTimeout(this.#timer);
     const draft = this.#waiting.shift();
     if (draft) this.#owner[sent ? "sent" : "failed"](draft.id);
+    if (this.#waiting.length === 0) this.#pace(false);
     this.#pump();
+  }
+
+  /** @param {boolean} slow */
+  #pace(slow) {
+    if (slow !== this.#slow) this.#owner.slowed(slow);
+    this.#slow = slow;
   }
 
   async #pump() {
@@ -132,7 +140,7 @@ export class Outbox {
     }
     if (error === undefined) return FEED_MS;
     if (error === ERRORS.rateLimited || error === ERRORS.unavailable) {
-      this.#owner.slowed();
+      this.#pace(true);
       return WAIT_MS[error];
     }
     if (error === ERRORS.notInRoom || error === ERRORS.badEnvelope) return FEED_MS;

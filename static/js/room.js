@@ -102,7 +102,7 @@ async function enter(view, { name, roomName }) {
     missed: (id) => conversation.missed(id),
     sent: (id) => screen.change(id, { status: "sent" }),
     failed: (id) => screen.change(id, { status: "failed" }),
-    slowed: () => view.setState("connected", SLOWED),
+    slowed: (slow) => view.setState("connected", slow ? SLOWED : ""),
     stalled: () => client.restart(),
   });
 
