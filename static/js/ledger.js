@@ -98,7 +98,8 @@ export class Ledger {
     // Who was here before our last look may have said what nobody keeps any more.
     const complete = this.#complete && !this.#signers.has(member);
     const signer = this.#signer(member);
-    if (payload.at < signer.blobAt) return "stale";
+    // Who has left comes back with a new word: the old one again is the server's doing.
+    if (payload.at < signer.blobAt || (signer.gone && payload.at === signer.blobAt)) return "stale";
     signer.blobAt = payload.at;
     signer.introduced = true;
     signer.gone = false;

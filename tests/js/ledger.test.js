@@ -203,6 +203,15 @@ test("a head that contradicts what the signer has said is a conflict; an old use
   assert.equal(bob.ledger.typing({ member: "Ann", payload: { ...user, on: true }, now }), "conflict");
 });
 
+test("who has left does not come back by an old word", () => {
+  const ledger = new Ledger();
+  const came = (/** @type {number} */ at) =>
+    ledger.user({ member: "Ann", payload: { name: "Ann", at, seq: 0, prev: "" }, live: true, now: 8 });
+  assert.deepEqual([came(7), came(7)], ["ok", "ok"]);
+  ledger.left("Ann");
+  assert.deepEqual([came(7), came(8)], ["stale", "ok"]);
+});
+
 test("a head in the log's past binds what comes at its place and after it", () => {
   const hear = (/** @type {Partial<Payloads["message"]>} */ other) => {
     const ledger = new Ledger();
@@ -367,6 +376,10 @@ test("only who has signed something of now is confirmed, until leaving", () => {
   ledger.typing({ member: "old", payload: { on: true, at: now, seq: 0, prev: "" }, now });
   ledger.left("new");
   assert.deepEqual(["old", "new"].map((member) => ledger.confirmed(member)), [true, false]);
+  assert.equal(user("new", now - 1_000), "stale", "the old word again");
+  assert.equal(ledger.confirmed("new"), false);
+  assert.equal(user("new", now - 999), "ok");
+  assert.equal(ledger.confirmed("new"), true);
   ledger.begin({ epoch: "another", first: 1, last: 0, since: null });
   assert.equal(ledger.confirmed("old"), false);
 });
@@ -383,13 +396,13 @@ test("own messages speak of the last readable one of this epoch", () => {
 
 test("nothing that others send makes it grow without end, and those who have left are forgotten first", () => {
   const ledger = new Ledger();
-  const came = (/** @type {string} */ member, seq = 0) =>
-    ledger.user({ member, payload: { name: "Ann", at: 8, seq, prev: seq ? "x" : "" }, live: true, now: 8 });
+  const came = (/** @type {string} */ member, seq = 0, at = 8) =>
+    ledger.user({ member, payload: { name: "Ann", at, seq, prev: seq ? "x" : "" }, live: true, now: 8 });
   came("back again");
   ledger.left("back again");
   for (const member of ["back again", "idle"]) {
-    came(member);
-    came(member, 7);
+    came(member, 0, 9);
+    came(member, 7, 9);
   }
   for (let count = 0; count < 3_000; count++) {
     came(`passing ${count}`);
