@@ -16,7 +16,7 @@ ENVIRONMENT_PREFIX = "CHATSITE_"
 NOT_SETTINGS = frozenset({"CHATSITE_CONFIG"})
 """Variables with the prefix that are no settings: the path of the configuration file."""
 
-PUNCTUATION = "!?.,:;'\"-()[]{}/\\@#%*+=_~^|$€£¥§°…–—‘’“”«»„‚‹›¡¿·•`"
+PUNCTUATION = "!?.,:;'\"-()[]{}/\\@#%*+=_~^|$€£¥§°…–—‘’“”«»„‚‹›¡¿·•`、。，！？：；「」『』（）،؛؟۔।॥־׳״՞՜՝։"
 
 
 class SettingsError(Exception):

@@ -107,6 +107,8 @@ async function enter(view, { name, roomName }) {
   });
 
   let entered = false;
+  // Readers keep the latest word of a signer: a clock that is set back must not make it an old one.
+  let introduced = 0;
   const socket = io({ transports: ["websocket"], autoConnect: false });
   const self = {
     room,
@@ -114,7 +116,8 @@ async function enter(view, { name, roomName }) {
     site,
     async user() {
       await conversation.settled;
-      return sealContent(room, signer, "user", { name, at: Date.now(), ...outbox.head });
+      introduced = Math.max(Date.now(), introduced + 1);
+      return sealContent(room, signer, "user", { name, at: introduced, ...outbox.head });
     },
     since: () => conversation.position,
   };
