@@ -13,11 +13,12 @@ from envelope import ServerKey
 from protocol import Frame, Json
 from protocol.namespace import Departure
 from protocol.socketio import Decoder, Packet, PacketType, encode
-from rooms.broker import Broker, Limits, MemoryBroker
+from rooms.broker import Limits, MemoryBroker
 from rooms.chat import ChatNamespace, Policy
 from rooms.hub import Hub
 from rooms.join import Door, Join
 from rooms.limits import Rate
+from rooms.model import Member, MemberId, RoomAddress
 from tests import reference_join
 from tests.fakes import FakeClock
 from tests.reference import Room, Signer, b64
@@ -87,36 +88,69 @@ class FakeSocket:
         return [said for name, said in self.heard if name == event]
 
 
-class Runner:
-    """Takes work off the loop: at once, or while `held`, when it is let go."""
+class Gate:
+    """Lets through at once, or while `held`, when it is told to."""
 
     def __init__(self) -> None:
         self.held = False
         self.waiting: list[asyncio.Future[None]] = []
 
-    async def __call__(self, work: Callable[[], Work]) -> Work:
+    async def passed(self) -> None:
         if self.held:
             self.waiting.append(asyncio.get_running_loop().create_future())
             await self.waiting[-1]
-        return work()
 
     def let_go(self, number: int = 0) -> None:
-        self.waiting.pop(number).set_result(None)
+        """One of those who wait, if anybody does."""
+        if self.waiting:
+            self.waiting.pop(number % len(self.waiting)).set_result(None)
+
+
+class Runner:
+    """Takes work off the loop. `turn`: before it is done; `way_back`: before its result arrives."""
+
+    def __init__(self) -> None:
+        self.turn, self.way_back = Gate(), Gate()
+
+    async def __call__(self, work: Callable[[], Work]) -> Work:
+        await self.turn.passed()
+        result = work()
+        await self.way_back.passed()
+        return result
+
+
+class FarBroker:
+    """A broker somewhere else. `before`: until joins and leaves get there; `after`: until their answers are back."""
+
+    def __init__(self, memory: MemoryBroker) -> None:
+        self._memory = memory
+        self.before, self.after = Gate(), Gate()
+        self.start, self.close = memory.start, memory.close
+        self.change, self.publish, self.signal = memory.change, memory.publish, memory.signal
+
+    async def join(self, room: RoomAddress, member: Member) -> None:
+        await self.before.passed()
+        await self._memory.join(room, member)
+        await self.after.passed()
+
+    async def leave(self, room: RoomAddress, member: MemberId, seat: str) -> None:
+        await self.before.passed()
+        await self._memory.leave(room, member, seat)
+        await self.after.passed()
 
 
 class Stage:
     """The chat with all its parts, and whoever connects."""
 
-    def __init__(
-        self, limits: Limits = LIMITS, policy: Policy = POLICY, broker: Callable[[MemoryBroker], Broker] | None = None
-    ) -> None:
+    def __init__(self, limits: Limits = LIMITS, policy: Policy = POLICY) -> None:
         self.clock = FakeClock()
         self.memory = MemoryBroker(limits, self.clock)
+        self.broker = FarBroker(self.memory)
         self.hub = Hub()
         self.runner = Runner()
         self.chat = ChatNamespace(
             Door(server_key(), SITE),
-            broker(self.memory) if broker else self.memory,
+            self.broker,
             self.hub,
             policy,
             self.clock,
@@ -165,10 +199,8 @@ class Stage:
         return not (present or chat._guests or chat._grace._timers or chat._tasks or self.hub._rooms)
 
 
-async def open_stage(
-    limits: Limits = LIMITS, policy: Policy = POLICY, broker: Callable[[MemoryBroker], Broker] | None = None
-) -> Stage:
-    stage = Stage(limits, policy, broker)
+async def open_stage(limits: Limits = LIMITS, policy: Policy = POLICY) -> Stage:
+    stage = Stage(limits, policy)
     await stage.chat.start()
     return stage
 

@@ -137,13 +137,13 @@ async def test_a_newcomer_hears_nothing_before_connected_and_misses_nothing_afte
     (ann,) = await company(stage, 1)
     eve = Tab(stage, ann.room)
     eve.socket.taken()
-    stage.runner.held = True
+    stage.runner.turn.held = True
     join = asyncio.create_task(stage.ask(eve.socket, "join-room", cast(Json, eve.request())))
     await stage.settle()
     await ann.ask("send_message", message())
     await ann.ask("typing", person())
     assert eve.socket.heard == []
-    stage.runner.let_go()
+    stage.runner.turn.let_go()
     await join
     await ann.ask("send_message", message())
     names = [name for name, _ in eve.socket.heard]

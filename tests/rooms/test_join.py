@@ -335,8 +335,8 @@ async def test_a_tab_of_another_site_is_told_so() -> None:
         {"body": ""},
         {"envelope": 1, "body": ""},
         {"envelope": "", "body": None},
-        {"envelope": "A" * 1025, "body": ""},
-        {"envelope": "", "body": "A" * 4097},
+        {"envelope": "A" * 1028, "body": ""},
+        {"envelope": "", "body": "A" * 4100},
         {"envelope": "=", "body": ""},
         {"envelope": "", "body": "AB"},
         {"envelope": "Ä", "body": ""},
@@ -389,12 +389,12 @@ async def test_a_connection_joins_once_and_never_again() -> None:
 async def test_a_second_join_while_the_first_is_under_way_is_refused() -> None:
     stage = await open_stage()
     tab = Tab(stage)
-    stage.runner.held = True
+    stage.runner.turn.held = True
     first = asyncio.create_task(stage.ask(tab.socket, "join-room", cast(Json, tab.request())))
     await stage.settle()
     second, _ = make_join(tab.joining(), tab.room, tab.signer)
     assert await stage.ask(tab.socket, "join-room", cast(Json, second)) == BAD
-    stage.runner.let_go()
+    stage.runner.turn.let_go()
     assert await first == {"member": tab.member}
 
 

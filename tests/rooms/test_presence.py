@@ -2,7 +2,6 @@
 never a ghost, and never a word to those who need not know."""
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import replace
 from typing import cast
 
@@ -10,7 +9,6 @@ import pytest
 
 from protocol import Json
 from protocol.namespace import Departure
-from rooms.broker import Broker, MemoryBroker
 from rooms.model import Joined, Left, Member, MemberId, RoomAddress, RoomEvent, Snapshot
 from tests.reference import b64
 from tests.reference_join import Since
@@ -233,10 +231,10 @@ async def test_a_client_that_goes_while_its_join_is_opened_was_never_there(depar
     stage = await open_stage()
     (bob,) = await company(stage, 1)
     ann = Tab(stage, bob.room)
-    stage.runner.held = True
+    stage.runner.turn.held = True
     join = await begin_join(stage, ann)
     await stage.depart(ann.socket, departure)
-    stage.runner.let_go()
+    stage.runner.turn.let_go()
     assert await join == OUTSIDE
     await stage.wait(1000)
     assert bob.socket.taken() == []
@@ -247,11 +245,11 @@ async def test_a_client_that_goes_while_its_join_is_opened_was_never_there(depar
 async def test_who_has_gone_before_its_turn_costs_no_rsa_operation(monkeypatch: pytest.MonkeyPatch) -> None:
     stage = await open_stage()
     ann = Tab(stage)
-    stage.runner.held = True
+    stage.runner.turn.held = True
     join = await begin_join(stage, ann)
     await stage.depart(ann.socket, Departure.LOST)
     monkeypatch.setattr(type(stage.chat._door), "open", lambda *args: pytest.fail("opened"))
-    stage.runner.let_go()
+    stage.runner.turn.let_go()
     assert await join == OUTSIDE
 
 
@@ -260,85 +258,73 @@ async def test_a_place_in_grace_is_kept_when_the_return_breaks_off() -> None:
     ann, bob = await company(stage, 2)
     await stage.depart(ann.socket, Departure.LOST)
     ann.reconnect()
-    stage.runner.held = True
+    stage.runner.turn.held = True
     join = await begin_join(stage, ann)
     await stage.depart(ann.socket, Departure.LOST)
-    stage.runner.let_go()
+    stage.runner.turn.let_go()
     assert await join == OUTSIDE
     assert bob.socket.taken() == []
     await stage.wait(15)
     assert bob.socket.taken() == gone(ann)
 
 
-class SlowBroker:
-    """A broker somewhere else: its answer to a join takes as long as the test wants, before or after the feed."""
-
-    def __init__(self, memory: MemoryBroker, *, early: bool) -> None:
-        self._memory = memory
-        self._early = early
-        self.answer = asyncio.Event()
-        self.start, self.close = memory.start, memory.close
-        self.leave, self.change = memory.leave, memory.change
-        self.publish, self.signal = memory.publish, memory.signal
-
-    async def join(self, room: RoomAddress, member: Member) -> None:
-        if self._early:
-            await self._memory.join(room, member)
-        await self.answer.wait()
-        if not self._early:
-            await self._memory.join(room, member)
-
-
-def slow(brokers: list[SlowBroker], *, early: bool) -> Callable[[MemoryBroker], Broker]:
-    def make(memory: MemoryBroker) -> Broker:
-        brokers.append(SlowBroker(memory, early=early))
-        return brokers[-1]
-
-    return make
+@pytest.mark.parametrize("departure", list(Departure))
+async def test_nobody_hears_of_a_client_that_goes_while_its_proofs_are_checked(departure: Departure) -> None:
+    stage = await open_stage()
+    (bob,) = await company(stage, 1)
+    ann = Tab(stage, bob.room)
+    stage.runner.way_back.held = True
+    join = await begin_join(stage, ann)
+    await stage.depart(ann.socket, departure)
+    stage.runner.way_back.let_go()
+    assert await join == OUTSIDE
+    assert bob.socket.taken() == []
 
 
 @pytest.mark.parametrize("departure", list(Departure))
 async def test_a_client_that_goes_before_the_broker_has_seated_it_leaves_no_ghost(departure: Departure) -> None:
-    brokers: list[SlowBroker] = []
-    stage = await open_stage(broker=slow(brokers, early=False))
-    ann = Tab(stage)
+    stage = await open_stage()
+    (bob,) = await company(stage, 1)
+    ann = Tab(stage, bob.room)
+    stage.broker.before.held = True
     join = await begin_join(stage, ann)
     await stage.depart(ann.socket, departure)
-    brokers[0].answer.set()
+    stage.broker.before.held = False
+    stage.broker.before.let_go()
     assert await join == OUTSIDE
     await stage.wait(1000)
+    assert bob.socket.taken() == [("new_user", {"member": ann.member, "user": b64(ann.user)}), *gone(ann)]
+    await stage.depart(bob.socket, Departure.LEFT)
     assert stage.nobody
 
 
 @pytest.mark.parametrize("departure", list(Departure))
 async def test_a_client_that_goes_between_the_feed_and_the_answer_is_treated_as_inside(departure: Departure) -> None:
-    brokers: list[SlowBroker] = []
-    stage = await open_stage(broker=slow(brokers, early=True))
+    stage = await open_stage()
     ann = Tab(stage)
+    stage.broker.after.held = True
     join = await begin_join(stage, ann)
     assert [name for name, _ in ann.socket.taken()] == ["send_public_key", "connected"]
+    stage.broker.after.held = False
     await stage.depart(ann.socket, departure)
-    brokers[0].answer.set()
+    stage.broker.after.let_go()
     assert await join == {"member": ann.member}
     assert stage.nobody is (departure is Departure.LEFT)
     await stage.wait(15)
     assert stage.nobody
 
 
-async def test_the_others_see_one_coming_and_one_going_of_who_was_seated_too_late() -> None:
-    brokers: list[SlowBroker] = []
-    stage = await open_stage(broker=slow(brokers, early=False))
-    bob = Tab(stage)
-    brokers[0].answer.set()
-    await bob.join()
-    brokers[0].answer.clear()
-    ann = Tab(stage, bob.room)
-    join = await begin_join(stage, ann)
-    await stage.depart(ann.socket, Departure.LOST)
-    brokers[0].answer.set()
-    await join
-    await stage.wait(1000)
-    assert bob.socket.taken() == [("new_user", {"member": ann.member, "user": b64(ann.user)}), *gone(ann)]
+async def test_who_leaves_hears_nothing_more_while_the_broker_does_not_know_yet() -> None:
+    stage = await open_stage()
+    ann, bob = await company(stage, 2)
+    stage.broker.before.held = True
+    leaving = asyncio.create_task(ann.ask("leave-room"))
+    await stage.settle()
+    await bob.ask("send_message", message())
+    assert ann.socket.taken() == []
+    stage.broker.before.let_go()
+    assert await leaving == {}
+    assert bob.socket.all("user_left") == [{"member": ann.member}]
 
 
 # Too slow
@@ -402,6 +388,15 @@ async def test_a_grace_that_runs_here_ends_when_the_tab_comes_back_elsewhere() -
     await stage.wait(1000)
     assert bob.socket.taken() == []
     assert stage.chat._grace._timers == {}
+
+
+async def test_a_grace_that_runs_here_ends_with_a_leave_that_comes_from_elsewhere() -> None:
+    stage = await open_stage()
+    ann, bob = await company(stage, 2)
+    await stage.depart(ann.socket, Departure.LOST)
+    stage.chat._deliver(Left(RoomAddress(ann.room.address), MemberId(ann.member)))
+    assert stage.chat._grace._timers == {}
+    assert bob.socket.taken() == gone(ann)
 
 
 # The end

@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from envelope import Channel
 from protocol import Json
 from protocol.namespace import Departure
-from rooms.broker import Broker, MemoryBroker
 from rooms.join import Door, Join
-from rooms.model import Member, MemberId, RoomAddress, to_base64url
+from rooms.model import MemberId, RoomAddress, to_base64url
 from tests import reference_join
-from tests.rooms.stage import LIMITS, POLICY, SITE, FakeSocket, Runner, Stage, message, person, server_key
+from tests.rooms.stage import LIMITS, POLICY, SITE, FakeSocket, Gate, Stage, message, person, server_key
 
 ROOMS = [RoomAddress(b"a" * 32), RoomAddress(b"b" * 32)]
 PEOPLE = [MemberId(to_base64url(bytes([number]) * 32)) for number in range(3)]
@@ -28,25 +27,6 @@ class OpenDoor(Door):
 
     def open(self, socket_id: str, sealed: bytes, body: bytes) -> Join:
         return Join(ROOMS[body[0]], PEOPLE[body[1]], to_base64url(person()), None, Channel(KEY))
-
-
-class WaitingBroker:
-    """Every command waits to be let go before the broker gets it, and again before its answer is given."""
-
-    def __init__(self, memory: MemoryBroker) -> None:
-        self._memory = memory
-        self.before, self.after = Runner(), Runner()
-        self.start, self.close = memory.start, memory.close
-        self.change, self.publish, self.signal = memory.change, memory.publish, memory.signal
-
-    async def join(self, room: RoomAddress, member: Member) -> None:
-        await self.before(lambda: None)
-        await self._memory.join(room, member)
-        await self.after(lambda: None)
-
-    async def leave(self, room: RoomAddress, member: MemberId, seat: str) -> None:
-        await self.before(lambda: None)
-        await self._memory.leave(room, member, seat)
 
 
 class Line:
@@ -137,16 +117,10 @@ def test_no_schedule_leaves_a_ghost_or_tells_a_lie(schedule: list[tuple[str, int
 
 
 async def play(schedule: list[tuple[str, int, int]], *, waits: bool) -> None:
-    brokers: list[WaitingBroker] = []
-
-    def make(memory: MemoryBroker) -> Broker:
-        brokers.append(WaitingBroker(memory))
-        return brokers[0]
-
-    stage = Stage(replace(LIMITS, empty_room_ttl=20), replace(POLICY, grace_time=10), make)
+    stage = Stage(replace(LIMITS, empty_room_ttl=20), replace(POLICY, grace_time=10))
     stage.chat._door = OpenDoor(server_key(), SITE)
     await stage.chat.start()
-    gates = [stage.runner, brokers[0].before, brokers[0].after]
+    gates = [stage.runner.turn, stage.runner.way_back, stage.broker.before, stage.broker.after]
     hold(gates, held=waits)
     lines: list[Line] = []
     for action, number, other in schedule:
@@ -172,19 +146,19 @@ async def play(schedule: list[tuple[str, int, int]], *, waits: bool) -> None:
     assert stage.clock.pending == 0
 
 
-def hold(gates: list[Runner], *, held: bool) -> None:
+def hold(gates: list[Gate], *, held: bool) -> None:
     for gate in gates:
         gate.held = held
         while gate.waiting:
             gate.let_go()
 
 
-async def step(stage: Stage, lines: list[Line], gates: list[Runner], action: tuple[str, int, int]) -> None:
+async def step(stage: Stage, lines: list[Line], gates: list[Gate], action: tuple[str, int, int]) -> None:
     match action:
         case "connect", number, other:
             lines.append(Line(stage, number // 3, other))
-        case "let go", number, other if gates[other].waiting:
-            gates[other].let_go(number % len(gates[other].waiting))
+        case "let go", number, other:
+            gates[number % len(gates)].let_go(other)
         case "wait", number, _:
             await stage.wait(number * 3)
         case (what, number, _) if lines:
