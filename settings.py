@@ -41,7 +41,9 @@ def _whole(default: int, low: int, high: int) -> Any:
 
 def _seconds(default: float, low: float, high: float) -> Any:
     # As a float, for its type is what tells that a fraction may stand here.
-    return _setting(float(default), f"a number of seconds from {low:g} to {high:.0f}", lambda value: low <= value <= high)
+    return _setting(
+        float(default), f"a number of seconds from {low:g} to {high:.0f}", lambda value: low <= value <= high
+    )
 
 
 def _is_host(value: str) -> bool:
