@@ -239,6 +239,7 @@ class Connections:
 
     def close(self) -> None:
         """The server stops: every client is let go and will try to come back."""
+        self._at_most = 0  # also for handshakes that are under way
         for connection in tuple(self._open.values()):
             connection.close(CloseReason.SHUTTING_DOWN)
 
