@@ -12,15 +12,15 @@ import { Tags } from "./tags.js";
  * @import { Person } from "./people.js"
  */
 /**
+ * @typedef {(string | {name: string})[]} Words a sentence, and the names in it by themselves: they pass the filters
  * @typedef {{member: string, name: string, text: string, tag: string, hue: number, at: number, own: boolean,
  *   status: "pending" | "sent" | "failed", marks: string[]}} Line
  * @typedef {{
  *   line: (id: string, line: Line) => void,
  *   change: (id: string, change: Partial<Line>) => void,
  *   retag: (member: string, tag: string) => void,
- *   notice: (id: string | null, sentence: string, kind: "quiet" | "warn" | "alarm") => void,
+ *   notice: (id: string | null, words: Words, kind: "quiet" | "warn" | "alarm") => void,
  *   unnotice: (id: string) => void,
- *   name: (name: string) => string,
  *   people: (people: Person[]) => void,
  *   ciphertext: (text: string) => void,
  *   ttl: (seconds: number) => void,
@@ -109,12 +109,14 @@ export class Conversation {
   /** @param {User} user somebody new, or what somebody says of themselves now: the server does not decide which */
   user({ member, user }) {
     this.#then(async () => {
-      const before = this.#present.has(member) && this.#called(member);
+      const known = this.#present.get(member);
+      const before = this.#called(member);
       await this.#admit(member, user, true);
-      if (!this.#present.has(member)) return;
+      const now = this.#present.get(member);
+      if (!now) return;
       const after = this.#called(member);
-      if (!before) this.#screen.notice(null, `${after} joined`, "quiet");
-      else if (after !== before) this.#screen.notice(null, `${before} is ${after} now`, "quiet");
+      if (!known) this.#screen.notice(null, [...after, " joined"], "quiet");
+      else if (known.name !== now.name) this.#screen.notice(null, [...before, " is ", ...after, " now"], "quiet");
     });
   }
 
@@ -123,7 +125,7 @@ export class Conversation {
     this.#then(() => {
       // Who reads this is here, whatever the server says.
       if (member === this.#signer.member || !this.#present.has(member)) return;
-      this.#screen.notice(null, `${this.#called(member)} left`, "quiet");
+      this.#screen.notice(null, [...this.#called(member), " left"], "quiet");
       this.#present.delete(member);
       this.#ledger.left(member);
     });
@@ -161,11 +163,11 @@ export class Conversation {
     const { missed, historyLost } = this.#ledger.begin({ epoch, first, last, since: this.#position });
     if (historyLost) {
       this.#gaps = [];
-      this.#screen.notice(null, "The server has lost this room’s history. What you see above is your own copy.", "warn");
+      this.#screen.notice(null, ["The server has lost this room’s history. What you see above is your own copy."], "warn");
     }
     this.#missed(first - missed, first - 1);
     this.#screen.ttl(ttl ?? 0);
-    if (ttl) this.#screen.notice("ttl", `The server lets messages vanish from here after ${duration(ttl)}.`, "quiet");
+    if (ttl) this.#screen.notice("ttl", [`The server lets messages vanish from here after ${duration(ttl)}.`], "quiet");
     this.#position = { epoch, id: first - 1 };
     const before = [...this.#present.keys()];
     this.#present.clear();
@@ -212,7 +214,7 @@ export class Conversation {
     const { payload, digest, payloadDigest } = opened;
     const heard = this.#ledger.message({ id, member, payload, digest, payloadDigest, live, now: Date.now() });
     const { hue } = await this.#look(member);
-    if (heard.fork) this.#screen.notice("fork", FORK, "alarm");
+    if (heard.fork) this.#screen.notice("fork", [FORK], "alarm");
     this.#gap(member, heard.missing, "name" in payload ? payload.name : null);
     if (heard.verdict === "conflict" || heard.verdict === "stale") this.#conflict(member, heard.verdict);
     const own = member === this.#signer.member;
@@ -231,9 +233,11 @@ export class Conversation {
    * @param {string | null} name
    */
   #gap(member, missing, name) {
-    const who = name === null ? this.#called(member) : `${this.#screen.name(name)} (${this.#tags.of(member).tag})`;
-    if (missing) this.#screen.notice(`gap:${member}`, `${count(missing, "message")} of ${who} ${missing === 1 ? "is" : "are"} missing`, "warn");
-    else this.#screen.unnotice(`gap:${member}`);
+    const id = `gap:${member}`;
+    if (!missing) return this.#screen.unnotice(id);
+    const who = this.#called(member, name);
+    const words = [`${count(missing, "message")} of `, ...who, missing === 1 ? " is missing" : " are missing"];
+    this.#screen.notice(id, words, "warn");
   }
 
   /**
@@ -242,17 +246,17 @@ export class Conversation {
    */
   #conflict(member, what) {
     const who = this.#called(member);
-    const sentence =
+    const words =
       what === "conflict"
-        ? `Two different messages of ${who} claim the same place. One of them is not shown.`
-        : `An old message of ${who} was sent again. It is not shown.`;
-    this.#screen.notice(`${what}:${member}`, sentence, "alarm");
+        ? ["Two different messages of ", ...who, " claim the same place. One of them is not shown."]
+        : ["An old message of ", ...who, " was sent again. It is not shown."];
+    this.#screen.notice(`${what}:${member}`, words, "alarm");
   }
 
   #refuse() {
     this.#refused++;
     const sentence = `${count(this.#refused, "message")} refused: not signed by the person that the server named, not for this room, or out of order.`;
-    this.#screen.notice("refused", sentence, "alarm");
+    this.#screen.notice("refused", [sentence], "alarm");
   }
 
   /**
@@ -263,13 +267,18 @@ export class Conversation {
     const n = last - first + 1;
     if (n <= 0) return;
     this.#gaps = [...this.#gaps, /** @type {[number, number]} */ ([first, last])].slice(-MAX_GAPS);
-    this.#screen.notice(null, `${count(n, "message")} ${n === 1 ? "was" : "were"} missed`, "warn");
+    this.#screen.notice(null, [`${count(n, "message")} ${n === 1 ? "was" : "were"} missed`], "warn");
   }
 
-  /** @param {string} member */
-  #called(member) {
-    const name = this.#present.get(member)?.name;
-    return `${name ? this.#screen.name(name) : "somebody"} (${this.#tags.of(member).tag})`;
+  /**
+   * @param {string} member
+   * @param {string | null} [named] the name to use instead of what the list of people has
+   * @returns {Words}
+   */
+  #called(member, named) {
+    const name = named ?? this.#present.get(member)?.name;
+    const tag = ` (${this.#tags.of(member).tag})`;
+    return name ? [{ name }, tag] : [`somebody${tag}`];
   }
 
   /**

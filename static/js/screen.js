@@ -2,7 +2,7 @@
 // server and no element.
 
 /**
- * @import { Line } from "./conversation.js"
+ * @import { Line, Words } from "./conversation.js"
  * @import { Filter } from "./filters.js"
  * @import { Person } from "./people.js"
  * @import { RoomView } from "./view.js"
@@ -15,6 +15,7 @@
 const MAX_LINES = 1000;
 const TTL_CHECK_MS = 5_000;
 const NAME_WITH_LINK = "(a link)";
+const NAME_OF_NOTHING = "(filtered)";
 
 /** Conversation's screen: every line passes the filters on its way to the view. */
 export class Screen {
@@ -24,6 +25,9 @@ export class Screen {
   #options;
   /** @type {Map<string, Line>} */
   #lines = new Map();
+  /** @type {Map<string, Words>} */
+  #notices = new Map();
+  #noticed = 0;
   /** @type {Person[]} */
   #people = [];
   #ttlMs = 0;
@@ -44,6 +48,7 @@ export class Screen {
   allow(options) {
     this.#options = options;
     for (const [id, line] of this.#lines) this.#view.updateMessage(id, { name: line.name, shown: this.#shown(line) });
+    for (const [id, words] of this.#notices) this.#view.updateNotice(id, this.#sentence(words));
     this.people(this.#people);
   }
 
@@ -91,22 +96,32 @@ export class Screen {
 
   /**
    * @param {string | null} id
-   * @param {string} sentence
+   * @param {Words} words
    * @param {"quiet" | "warn" | "alarm"} kind
    */
-  notice(id, sentence, kind) {
-    this.#view.addNotice(id, sentence, kind);
+  notice(id, words, kind) {
+    const key = id ?? `notice:${++this.#noticed}`;
+    this.#notices.delete(key);
+    this.#notices.set(key, words);
+    if (this.#notices.size > MAX_LINES) this.unnotice(String(this.#notices.keys().next().value));
+    this.#view.addNotice(key, this.#sentence(words), kind);
   }
 
   /** @param {string} id */
   unnotice(id) {
+    this.#notices.delete(id);
     this.#view.removeNotice(id);
+  }
+
+  /** @param {Words} words */
+  #sentence(words) {
+    return words.map((word) => (typeof word === "string" ? word : this.#name(word.name))).join("");
   }
 
   /** @param {Person[]} people */
   people(people) {
     this.#people = people;
-    this.#view.setPeople(people.map((person) => ({ ...person, name: person.name === null ? null : this.name(person.name) })));
+    this.#view.setPeople(people.map((person) => ({ ...person, name: person.name === null ? null : this.#name(person.name) })));
   }
 
   /** @param {string} text */
@@ -129,16 +144,16 @@ export class Screen {
    * A name as the filters let it be shown.
    * @param {string} name
    */
-  name(name) {
+  #name(name) {
     const { links, characters } = this.#options;
     if (!links && this.#filter.hasLink(name)) return NAME_WITH_LINK;
-    return characters ? name : this.#filter.characters(name).text;
+    return characters ? name : this.#filter.characters(name).text || NAME_OF_NOTHING;
   }
 
   /** @param {Line} line */
   #shown({ name, text }) {
     const { links, characters } = this.#options;
-    const nameParts = this.name(name);
+    const nameParts = this.#name(name);
     const blocked = !links && (this.#filter.hasLink(text) || this.#filter.hasLink(name));
     if (blocked) return { nameParts, blocked, filtered: false, parts: [] };
     const kept = characters ? { text, filtered: false } : this.#filter.characters(text);
