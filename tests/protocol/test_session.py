@@ -353,6 +353,7 @@ def test_a_session_ends_once_for_one_reason(reason: CloseReason) -> None:
 def test_after_the_end_nothing_happens() -> None:
     session = born(POLLING, connected=False)
     session.begin_upgrade(BORN)
+    session.receive(PROBE, via=WEBSOCKET, now=BORN)
     session.send(["4last words"])
     session.close(CloseReason.FORCED_CLOSE)
     assert session.deadline() is None
