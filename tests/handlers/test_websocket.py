@@ -395,4 +395,5 @@ async def test_when_the_server_stops_its_clients_are_told_that_it_goes_away(
 ) -> None:
     async with await opened(http_port) as client:
         connections.close()
+        assert (await refusal(http_port)).status == 503, "nobody comes in behind them"
         assert await client.end() == 1001
