@@ -1,4 +1,4 @@
-// Knows how to find and make elements; refuses markup: every string becomes a text node.
+// Knows how to find, make and redraw elements; refuses markup: every string becomes a text node.
 
 /**
  * @template {keyof HTMLElementTagNameMap} K
@@ -24,4 +24,21 @@ export function byId(id, type) {
   const found = document.getElementById(id);
   if (!(found instanceof type)) throw new Error(`#${id} is missing`);
   return found;
+}
+
+/**
+ * For what looks at the whole page: a server that floods it with events must not make it draw more than can be seen.
+ * @param {() => void} step
+ * @returns {() => void} asks for `step` before the next picture, once however often it is asked
+ */
+export function beforePaint(step) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      step();
+    });
+  };
 }

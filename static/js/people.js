@@ -1,6 +1,6 @@
 // Knows the list of people in the room; refuses to know who they are: that is what signatures say.
 
-import { byId, make } from "./dom.js";
+import { beforePaint, byId, make } from "./dom.js";
 
 /**
  * @typedef {{member: string, name: string|null, tag: string, card: string, hue: number, me: boolean,
@@ -12,19 +12,26 @@ export class People {
   #counts = [byId("people-count", HTMLElement), byId("people-badge", HTMLElement)];
   /** @type {Map<string, {element: HTMLLIElement, shows: string}>} what stands there, so that an open card stays open */
   #rows = new Map();
+  /** @type {Person[]} */
+  #people = [];
 
   /** @param {Person[]} people */
   set(people) {
+    this.#people = people;
+    this.#draw();
+  }
+
+  #draw = beforePaint(() => {
     const rows = new Map();
-    for (const person of people) rows.set(person.member, this.#row(person));
+    for (const person of this.#people) rows.set(person.member, this.#row(person));
     for (const [member, { element }] of this.#rows) if (!rows.has(member)) element.remove();
     this.#rows = rows;
     [...rows.values()].forEach(({ element }, at) => {
       const there = this.#list.children[at];
       if (there !== element) this.#list.insertBefore(element, there ?? null);
     });
-    for (const count of this.#counts) count.textContent = String(people.length);
-  }
+    for (const count of this.#counts) count.textContent = String(this.#people.length);
+  });
 
   /** @param {Person} person */
   #row(person) {

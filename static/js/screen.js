@@ -9,10 +9,13 @@
  */
 /**
  * @typedef {{links: boolean, characters: boolean}} Options what is allowed
+ * @typedef {"quiet" | "warn" | "alarm"} NoticeKind
  */
 
-// As many as the page shows at most.
+// A page that stays open for weeks must not grow for ever; nobody scrolls back further than this.
 const MAX_LINES = 1000;
+// Apart from the lines: joins and leaves cost a server nothing to invent, and must not flood away what was said.
+const MAX_NOTICES = 200;
 const TTL_CHECK_MS = 5_000;
 const NAME_WITH_LINK = "(a link)";
 const NAME_OF_NOTHING = "(filtered)";
@@ -25,7 +28,7 @@ export class Screen {
   #options;
   /** @type {Map<string, Line>} */
   #lines = new Map();
-  /** @type {Map<string, Words>} */
+  /** @type {Map<string, {words: Words, kind: NoticeKind}>} */
   #notices = new Map();
   #noticed = 0;
   /** @type {Person[]} */
@@ -48,7 +51,7 @@ export class Screen {
   allow(options) {
     this.#options = options;
     for (const [id, line] of this.#lines) this.#view.updateMessage(id, { name: line.name, shown: this.#shown(line) });
-    for (const [id, words] of this.#notices) this.#view.updateNotice(id, this.#sentence(words));
+    for (const [id, { words }] of this.#notices) this.#view.updateNotice(id, this.#sentence(words));
     this.people(this.#people);
   }
 
@@ -60,7 +63,7 @@ export class Screen {
   line(id, line) {
     if (this.#lines.has(id)) return;
     this.#lines.set(id, line);
-    if (this.#lines.size > MAX_LINES) this.remove(String(this.#lines.keys().next().value));
+    if (this.#lines.size > MAX_LINES) this.remove(oldest(this.#lines, ({ status }) => status === "sent"));
     this.#view.addMessage(id, { ...line, shown: this.#shown(line) });
   }
 
@@ -97,14 +100,14 @@ export class Screen {
   /**
    * @param {string | null} id
    * @param {Words} words
-   * @param {"quiet" | "warn" | "alarm"} kind
+   * @param {NoticeKind} kind
    */
   notice(id, words, kind) {
     const key = id ?? `notice:${++this.#noticed}`;
     this.#notices.delete(key);
-    this.#notices.set(key, words);
-    if (this.#notices.size > MAX_LINES) this.unnotice(String(this.#notices.keys().next().value));
+    this.#notices.set(key, { words, kind });
     this.#view.addNotice(key, this.#sentence(words), kind);
+    if (this.#notices.size > MAX_NOTICES) this.unnotice(oldest(this.#notices, (notice) => notice.kind === "quiet"));
   }
 
   /** @param {string} id */
@@ -160,4 +163,15 @@ export class Screen {
     const filtered = kept.filtered || (!characters && nameParts !== name);
     return { nameParts, blocked, filtered, parts: links ? this.#filter.links(kept.text) : [{ text: kept.text }] };
   }
+}
+
+/**
+ * What is dropped first: of what nobody needs any more, or else of all.
+ * @template T
+ * @param {Map<string, T>} map in order of age
+ * @param {(value: T) => boolean} idle
+ */
+function oldest(map, idle) {
+  const entries = [...map];
+  return (entries.find(([, value]) => idle(value)) ?? entries[0])[0];
 }

@@ -3,7 +3,7 @@
 // Messages live in the log, which screen readers announce; joins, leaves and other notices live in a list outside
 // it. Both lists are `display: contents` of one flex column, and `order` interleaves them for the eye.
 
-import { byId, make } from "./dom.js";
+import { beforePaint, byId, make } from "./dom.js";
 import { belongs, dateOf, showMessage } from "./message.js";
 
 /**
@@ -12,8 +12,6 @@ import { belongs, dateOf, showMessage } from "./message.js";
  *   day: HTMLLIElement|null}} Item `day` is the separator above, if one is needed
  */
 
-// A page that stays open for weeks must not grow for ever; nobody scrolls back further than this.
-const MOST_ITEMS = 1000;
 // Within this distance of the end the reader is taken to be following.
 const NEAR_END_PX = 48;
 // Long enough for assistive technology to have seen, and skipped, a change.
@@ -30,7 +28,6 @@ export class Stream {
   #items = [];
   #following = true;
   #unseen = 0;
-  #arranging = false;
   #hushed = 0;
   #height = 0;
   /** @type {Act} */
@@ -126,7 +123,6 @@ export class Stream {
     const next = this.#items.slice(at + 1).find((other) => Boolean(other.message) === Boolean(item.message))?.element ?? null;
     // What stands where it belongs is not touched: put in again, it would be read out again.
     if (item.element.parentNode !== list || item.element.nextElementSibling !== next) list.insertBefore(item.element, next);
-    if (this.#items.length > MOST_ITEMS) this.#drop(0);
     this.#arrange();
   }
 
@@ -138,18 +134,13 @@ export class Stream {
     this.#arrange();
   }
 
-  /** Runs once after whatever came in one turn: order, grouping, day separators, then scrolling. */
-  #arrange() {
-    if (this.#arranging) return;
-    this.#arranging = true;
-    queueMicrotask(() => {
-      this.#arranging = false;
-      this.#layOut();
-      this.#empty.hidden = this.#items.some((item) => item.message);
-      if (this.#following) this.#toEnd("instant");
-      this.#showJump();
-    });
-  }
+  /** Order, grouping, day separators, then scrolling: asked for by everything that changes the list. */
+  #arrange = beforePaint(() => {
+    this.#layOut();
+    this.#empty.hidden = this.#items.some((item) => item.message);
+    if (this.#following) this.#toEnd("instant");
+    this.#showJump();
+  });
 
   #layOut() {
     /** @type {Message|null} */
