@@ -20,7 +20,9 @@ FORK = (
     "Do not trust what is missing here, and tell the others by another way."
 )
 
-NEW_NOTICES = "#notices li.notice:not([data-old])"
+NEW_NOTICES = """() => Array.from(
+    document.querySelectorAll("#notices li.notice:not([data-old])"),
+    (notice) => `${notice.dataset.kind}: ${notice.textContent}`)"""
 FORGET_NOTICES = "() => document.querySelectorAll('#notices li').forEach((notice) => (notice.dataset.old = ''))"
 
 
@@ -113,8 +115,7 @@ class Scene:
         for guest, shown in zip(self.guests, seen, strict=True):
             texts = await guest.texts()
             shown.texts = texts[texts.index(before) + 1 : texts.index(after)]
-            for notice in await guest.page.locator(NEW_NOTICES).all():
-                shown.notices.append(f"{await notice.get_attribute('data-kind')}: {await notice.inner_text()}")
+            shown.notices = await guest.page.evaluate(NEW_NOTICES)
 
 
 @asynccontextmanager
