@@ -214,6 +214,12 @@ class Guest:
         """Waits for one of these states."""
         await expect(self.state).to_have_attribute("data-state", re.compile(rf"^({'|'.join(states)})$"))
 
+    async def comes_back(self, *states: str) -> None:
+        """By the button, unless the page itself is quicker, to one of these states."""
+        with suppress(Error):
+            await self.page.locator("#reconnect").click(timeout=1_000)
+        await self.reaches(*(states or ("resynced", "connected")))
+
     async def write(self, text: str) -> None:
         """Writes and presses Enter; the message may wait."""
         await self.text.fill(text)

@@ -15,6 +15,7 @@ SETTINGS = {
     "label_filtered": "<b>cut</b><script>alert(1)</script>",
     "label_link": "<em onclick=alert(1)>withheld</em><a href='https://example.org/'>!</a>",
     "event_burst": 1000,
+    "grace_time": 0.2,
 }
 LINK = "withheld<a href='https://example.org/'>!</a>"
 CUT = "cut<script>alert(1)</script>"
@@ -143,7 +144,7 @@ async def test_names_are_filtered_everywhere(alice: Guest, server: Served) -> No
     async with talking(server.url, alice.room, *names) as (spammer, marked, nothing):
         await spammer.say("innocent words")
         await marked.say("more of them")
-        await nothing.close()
+        await nothing.leave()
         await alice.see_people("Alice", "www.spam.example", "A<b>C")
         await alice.see_last_texts("innocent words", "more of them")
 
@@ -156,7 +157,7 @@ async def test_names_are_filtered_everywhere(alice: Guest, server: Served) -> No
             assert len(re.findall(rf"{re.escape(words)} \([a-z]+\) joined", said)) == 1
         for name in names:
             assert name not in said
-        await spammer.close()
+        await spammer.leave()
         await expect(alice.notices.last).to_contain_text("(a link)")
 
         await alice.allow(links=True, characters=True)

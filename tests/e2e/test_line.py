@@ -9,16 +9,10 @@ from playwright.async_api import expect
 from tests.client import talking
 from tests.e2e.conftest import Enter
 from tests.e2e.line import Line
-from tests.e2e.pages import CUT_LINE, Complaints, Guest
+from tests.e2e.pages import CUT_LINE, Complaints
 from tests.serving import Served, serve
 
 SETTINGS = {"log_size": 4}
-
-
-async def back_at_once(guest: Guest) -> None:
-    """The button instead of waiting for the next attempt."""
-    await guest.page.locator("#reconnect").click()
-    await guest.reaches("resynced", "connected")
 
 
 async def test_a_short_break_is_noticed_by_nobody_else(enter: Enter, server: Served, complaints: Complaints) -> None:
@@ -33,13 +27,12 @@ async def test_a_short_break_is_noticed_by_nobody_else(enter: Enter, server: Ser
             await guest.write(text)
             await expect(guest.message(text)).to_have_attribute("data-status", "pending")
         await line.mend()
-        await back_at_once(guest)
+        await guest.comes_back()
         await guest.see_texts("before", "meanwhile", "first", "second")
         await expect(guest.message("second")).to_have_attribute("data-status", "sent")
         await steve.hears("get_message", 4)
         assert steve.texts == ["before", "meanwhile", "first", "second"]
         await expect(guest.notices).to_have_count(0)
-        await guest.reaches("connected")
         # Whatever was said of the guest's going came before the guest's messages.
         assert [name for name, _ in steve.events if name in {"new_user", "user_left"}] == ["new_user"]
 
@@ -70,7 +63,7 @@ async def test_what_was_on_its_way_when_the_line_broke_arrives_once(
         await line.cut()
         await guest.reaches("offline")
         await line.mend()
-        await back_at_once(guest)
+        await guest.comes_back()
         await guest.say("twice")
         await steve.hears("get_message", 2)
         assert steve.texts == ["once", "twice"]
@@ -89,7 +82,7 @@ async def test_what_the_server_no_longer_had_is_counted(enter: Enter, server: Se
         for number in range(7):
             await steve.say(f"message {number}")
         await line.mend()
-        await back_at_once(guest)
+        await guest.comes_back()
         await guest.see_texts("seen", "message 3", "message 4", "message 5", "message 6")
         await guest.see_notice("3 messages were missed", "warn")
         await expect(guest.notices).to_have_count(1)
@@ -107,7 +100,7 @@ async def test_a_longer_break_is_a_leaving_and_a_coming(enter: Enter, complaints
             await guest.reaches("offline")
             await steve.hears("user_left")
             await line.mend()
-            await back_at_once(guest)
+            await guest.comes_back()
             await steve.hears("new_user", 2)
             await guest.say("here I am again")
             await steve.hears("get_message")
@@ -116,15 +109,15 @@ async def test_a_longer_break_is_a_leaving_and_a_coming(enter: Enter, complaints
 
 async def test_a_line_that_says_nothing_is_given_up(enter: Enter, complaints: Complaints) -> None:
     complaints.expect(CUT_LINE)
-    with serve(ping_interval=0.3, ping_timeout=0.3) as lively:
+    with serve(ping_interval=1, ping_timeout=2) as lively:
         async with talking(lively.url, "room-silent", "Steve") as (steve,), Line(lively.port) as line:
             guest = await enter("room-silent", "Guest", url=line.url)
             line.stall()
             await guest.write("into the void")
             await guest.reaches("offline")
             line.flow()
+            await guest.comes_back()
             await steve.hears("get_message")
-            await guest.reaches("resynced", "connected")
             await expect(guest.message("into the void")).to_have_attribute("data-status", "sent")
             assert steve.texts == ["into the void"]
 
@@ -145,7 +138,7 @@ async def test_a_restarted_server_has_lost_the_history_and_the_talk_goes_on(
     await guest.write("meanwhile")
     with serve(state=tmp_path, port=first.port):
         for each in (guest, other):
-            await back_at_once(each)
+            await each.comes_back()
         await expect(guest.message("meanwhile")).to_have_attribute("data-status", "sent")
         await other.say("after")
         for each in (guest, other):
@@ -162,8 +155,7 @@ async def test_a_site_that_was_set_up_anew_says_so(enter: Enter, complaints: Com
         guest = await enter("room-anew", "Guest", url=first.url)
     await guest.reaches("offline")
     with serve(port=first.port):
-        await guest.page.locator("#reconnect").click()
-        await guest.reaches("stopped")
+        await guest.comes_back("stopped")
         await expect(guest.detail).to_contain_text("set up anew")
         await expect(guest.send).to_be_disabled()
 

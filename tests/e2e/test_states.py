@@ -72,8 +72,7 @@ async def test_back_again_is_said_for_a_while(
         await line.cut()
         await guest.reaches("offline")
         await line.mend()
-        await page.locator("#reconnect").click()
-        await guest.reaches("resynced")
+        await guest.comes_back("resynced")
         await expect(guest.state).to_contain_text("Connected again")
         await page.clock.fast_forward(7_000)
         await guest.reaches("connected")
@@ -88,8 +87,7 @@ async def test_a_full_room(enter: Enter, visits: Visits) -> None:
         await expect(second.send).to_be_disabled()
         await first.see_people("First")
         await first.leave()
-        await second.page.locator("#reconnect").click()
-        await second.reaches("connected")
+        await second.comes_back("connected")
         await second.see_people("Second")
 
 
@@ -100,8 +98,7 @@ async def test_a_full_server(enter: Enter, visits: Visits) -> None:
         await second.reaches("stopped")
         await expect(second.detail).to_contain_text("The server is full")
         await first.leave()
-        await second.page.locator("#reconnect").click()
-        await second.reaches("connected")
+        await second.comes_back("connected")
 
 
 async def test_a_server_that_takes_no_more_connections(enter: Enter, visits: Visits, complaints: Complaints) -> None:
@@ -111,7 +108,7 @@ async def test_a_server_that_takes_no_more_connections(enter: Enter, visits: Vis
         second = await Guest.arrive(await visits.page(), small.url, "room-busy", "Second")
         await second.reaches("offline")
         await first.leave()
-        await second.reaches("connected")
+        await second.comes_back("connected")
 
 
 async def test_who_writes_too_fast_is_told_and_loses_nothing(enter: Enter) -> None:
@@ -156,8 +153,7 @@ async def test_a_connection_that_the_server_ended(visits: Visits, server: Served
         await expect(guest.send).to_be_disabled()
         await steve.hears("user_left")
         assert steve.texts == []
-        await page.locator("#reconnect").click()
-        await guest.reaches("resynced", "connected")
+        await guest.comes_back()
         await expect(guest.message("tell nobody")).to_have_attribute("data-status", "sent")
         await steve.hears("get_message")
         assert steve.texts == ["tell nobody"]
