@@ -14,6 +14,7 @@ from protocol import Json
 from tests.node import node_command
 
 SECONDS = 20
+WEBSOCKET = {"transports": ["websocket"], "wait_timeout": SECONDS}
 RECONNECTION = {"reconnection_delay": 0.05, "reconnection_delay_max": 0.1, "randomization_factor": 0}
 SCRIPT = Path(__file__).with_name("client.mjs")
 
@@ -147,7 +148,7 @@ class AsyncioClient:
         self._client.on("disconnect", lambda reason: hear("disconnect", reason), namespace)
         self._client.on("*", hear, namespace)
         try:
-            await self._client.connect(server, namespaces=[namespace], transports=["websocket"])
+            await self._client.connect(server, namespaces=[namespace], **WEBSOCKET)
         except socketio.exceptions.ConnectionError:
             await self._client.disconnect()
 
@@ -179,7 +180,7 @@ class ThreadsClient:
         self._client.on("disconnect", self._lost, namespace)
         self._client.on("*", self._hear, namespace)
         try:
-            await asyncio.to_thread(self._client.connect, server, namespaces=[namespace], transports=["websocket"])
+            await asyncio.to_thread(self._client.connect, server, namespaces=[namespace], **WEBSOCKET)
         except socketio.exceptions.ConnectionError:
             await self.leave()
 
