@@ -32,6 +32,7 @@ export class Shield {
     const shown = key !== null && this.#panel.open;
     this.#key.textContent = shown ? key : "";
     this.#key.hidden = !shown;
+    if (shown) this.#key.scrollIntoView({ block: "nearest" });
     this.#button.disabled = false;
     this.#button.textContent = shown ? "Hide the key" : "Show the key";
     this.#button.setAttribute("aria-expanded", String(shown));
