@@ -52,7 +52,7 @@ async def converse(guest: Guest, url: str, size: str, album: Album) -> None:
         await steve.say("I compared the room’s fingerprint with Marguerite over the phone: it is the same.")
         await guest.say("Mine too. So what the server sees is what runs by over there, and no more?")
         await marguerite.say("Just that, and when we write. Steve, where do we meet?")
-        await steve.say("At the old mill, like last year: https://www.openstreetmap.org/#map=17/52.3905/13.0645")
+        await steve.say("At the old mill, like last year: https://maps.example.org/old-mill?way=from+the+station")
         await steve.say("Bring <warm> things & tea")
         await guest.say("Splendid.\nI’ll bring the lantern, and whoever wants can come along from the station at six.")
         await guest.see_people(guest.name, "Steve", "Marguerite")
