@@ -93,8 +93,12 @@ class Scene:
         await guest.reaches("offline")
         yield
         with self.server.lying(member, **lies):
-            await guest.page.locator("#reconnect").click()
-            await guest.reaches("resynced")
+            await self.back(guest)
+
+    async def back(self, guest: Guest) -> None:
+        """This guest asks for the connection again, and gets it."""
+        await guest.page.locator("#reconnect").click()
+        await guest.reaches("resynced", "connected")
 
     async def marker(self) -> str:
         """An honest message that reaches both: what came before it has been dealt with."""
@@ -119,10 +123,17 @@ class Scene:
 
 
 @asynccontextmanager
-async def hostile_scene(visits: Visits) -> AsyncIterator[Scene]:
+async def hostile_scene(visits: Visits, *, clock: bool = False) -> AsyncIterator[Scene]:
+    """`clock`: Bobby's page has one that can be put forward."""
     # As many events as a test likes.
     async with hostile_server(event_rate=100_000.0, event_burst=100_000) as server:
-        alice, bob = [await Guest.enter(await visits.page(), server.url, ROOM, name) for name in ("Alice", "Bobby")]
+        pages = [await visits.page(), await visits.page()]
+        if clock:
+            await pages[1].clock.install()
+        alice, bob = [
+            await Guest.enter(page, server.url, ROOM, name)
+            for page, name in zip(pages, ("Alice", "Bobby"), strict=True)
+        ]
         members = {guest.name: await _member(guest) for guest in (alice, bob)}
         yield Scene(server, Room.from_name(ROOM, SALT), alice, bob, members)
 

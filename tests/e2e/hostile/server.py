@@ -20,6 +20,7 @@ from handlers.connection import Connection, Transport
 from protocol import Frame, Json
 from protocol.session import CloseReason, Via
 from rooms.broker import _Room
+from rooms.guest import Guest
 from rooms.hub import encode_event
 from rooms.model import Entry, MemberId, Posted, RoomAddress
 from settings import Settings
@@ -34,6 +35,7 @@ Twist = Callable[[Any], Sequence[Said]]
 
 SALT = bytes(range(16))
 LOG_SIZE = Settings().log_size
+PATIENCE = 20.0
 
 
 class Line:
@@ -104,7 +106,7 @@ class HostileServer:
         return next(line for line in reversed(self.lines) if line.member == member)
 
     @contextmanager
-    def lying(self, to: str | None = None, **about: Twist) -> Iterator[None]:
+    def lying(self, to: str | None = None, /, **about: Twist) -> Iterator[None]:
         """While it lasts, these events are twisted, for this member or for everybody. Before a line has passed
         `connected` it is nobody's."""
         lies = (to, about)
@@ -113,6 +115,26 @@ class HostileServer:
             yield
         finally:
             self._lies.remove(lies)
+
+    @contextmanager
+    def deaf(self, member: str, event: str, answer: Json) -> Iterator[list[bytes]]:
+        """While it lasts, this member's requests of this name change nothing and are answered so. Yields what was
+        asked."""
+        asked: list[bytes] = []
+        honest = self.site.chat._sealed[event]
+
+        async def swallow(guest: Guest, body: bytes) -> Json:
+            if guest.member != member:
+                return await honest(guest, body)
+            asked.append(body)
+            self._news.set()
+            return answer
+
+        self.site.chat._sealed[event] = swallow
+        try:
+            yield asked
+        finally:
+            self.site.chat._sealed[event] = honest
 
     def post(self, room: Room, member: str, message: str) -> int:
         """Puts into the log, and before everybody, what nobody has sent. Answers its id."""
@@ -133,11 +155,12 @@ class HostileServer:
         """To everybody in the room, what nothing has caused."""
         self.site.chat._hub.broadcast(RoomAddress(room.address), event, argument)
 
-    async def heard(self, line: Line, event: str, times: int) -> None:
-        """Waits until an honest server would have said this so many times."""
-        while sum(name == event for name, _ in line.honest) < times:
-            self._news.clear()
-            await self._news.wait()
+    async def until(self, holds: Callable[[], bool]) -> None:
+        """Waits for what something that the server hears or says brings about."""
+        async with asyncio.timeout(PATIENCE):
+            while not holds():
+                self._news.clear()
+                await self._news.wait()
 
     def _opened(self, transport: Transport, via: Via) -> Connection:
         connection = self._open(transport, via)
