@@ -162,6 +162,12 @@ class AsyncioClient:
         await self._client.shutdown()
 
 
+class _Closable(Protocol):
+    """A websocket.WebSocket, as far as it is used here."""
+
+    def shutdown(self) -> None: ...
+
+
 class ThreadsClient:
     """socketio.Client, whose threads are kept away from the test."""
 
@@ -169,25 +175,25 @@ class ThreadsClient:
         self.ears = Ears()
         self._loop = asyncio.get_running_loop()
         self._client = socketio.Client(engineio_logger=_logger(self._hear), **RECONNECTION)
+        self._lines: list[_Closable | None] = []
+
+    def _came(self, name: str, what: Json) -> None:
+        self._lines.append(self._client.eio.ws)
+        self._hear(name, what)
 
     def _hear(self, name: str, *args: Json) -> None:
         self._loop.call_soon_threadsafe(self.ears.hear, name, *args)
 
     async def connect(self, url: str) -> None:
         server, namespace = _split(url)
-        self._client.on("connect", lambda: self._hear("connect", self._client.get_sid(namespace)), namespace)
-        self._client.on("connect_error", lambda data: self._hear("connect_error", _message(data)), namespace)
-        self._client.on("disconnect", self._lost, namespace)
+        self._client.on("connect", lambda: self._came("connect", self._client.get_sid(namespace)), namespace)
+        self._client.on("connect_error", lambda data: self._came("connect_error", _message(data)), namespace)
+        self._client.on("disconnect", lambda reason: self._hear("disconnect", reason), namespace)
         self._client.on("*", self._hear, namespace)
         try:
             await asyncio.to_thread(self._client.connect, server, namespaces=[namespace], **WEBSOCKET)
         except socketio.exceptions.ConnectionError:
             await self.leave()
-
-    def _lost(self, reason: str) -> None:
-        if reason == self._client.reason.TRANSPORT_ERROR:
-            self._client.eio.ws.shutdown()  # the library leaves it to the garbage collector when the server has closed
-        self._hear("disconnect", reason)
 
     async def call(self, event: str, *args: Json) -> Json:
         return await asyncio.to_thread(self._client.call, event, args, timeout=SECONDS)
@@ -197,3 +203,6 @@ class ThreadsClient:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._client.shutdown)
+        for line in self._lines:
+            if line is not None:
+                line.shutdown()  # which the library leaves to the garbage collector when the server has closed
