@@ -20,9 +20,11 @@ class AssetsMissing(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Assets:
-    """`root`: the folder; `build`: the hash of its contents; `import_map`: the text of the inline element."""
+    """`root`: the folder; `files`: the paths of all in it; `build`: the hash of their contents; `import_map`: the
+    text of the inline element."""
 
     root: Path
+    files: frozenset[str]
     build: str
     import_map: str
 
@@ -43,8 +45,9 @@ def read_assets(root: Path) -> Assets:
         raise AssetsMissing("the browser libraries are missing; run: pip install -e .") from error
     whole = hashlib.sha256()
     scripts: dict[str, str] = {}
-    for path in sorted(path for path in root.rglob("*") if path.is_file()):
-        name, data = path.relative_to(root).as_posix(), path.read_bytes()
+    files = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
+    for name, path in files.items():
+        data = path.read_bytes()
         whole.update(f"{name}\0{len(data)}\0".encode() + data)
         if path.suffix == ".js":
             scripts[name] = "sha384-" + base64.b64encode(hashlib.sha384(data).digest()).decode()
@@ -53,4 +56,4 @@ def read_assets(root: Path) -> Assets:
         "imports": {name: f"/static/{build}/vendor/{file}" for name, file in sorted(imports.items())},
         "integrity": {f"/static/{build}/{name}": integrity for name, integrity in scripts.items()},
     }
-    return Assets(root, build, json.dumps(import_map, separators=(",", ":")))
+    return Assets(root, frozenset(files), build, json.dumps(import_map, separators=(",", ":")))

@@ -90,6 +90,13 @@ class HealthHandler(BaseHandler):
 class AssetHandler(BaseHandler, tornado.web.StaticFileHandler):
     """Static files. Their path holds the hash of their contents, so a browser may keep them for good."""
 
+    def parse_url_path(self, url_path: str) -> str:
+        """The path of a file that was there at the start: no other, however it is spelt, is looked for."""
+        assets: Assets = self.settings["assets"]
+        if url_path not in assets.files:
+            raise tornado.web.HTTPError(404)
+        return super().parse_url_path(url_path)
+
     def set_extra_headers(self, path: str) -> None:
         self.set_header("Cache-Control", f"public, max-age={YEAR_SECONDS}, immutable")
         if path.endswith(".js"):
