@@ -1,5 +1,6 @@
-"""Knows what holds for every test: none is skipped, none is expected to fail."""
+"""Knows what holds for every test: none is skipped, none is expected to fail, none inherits a loop."""
 
+import asyncio
 from collections.abc import Generator
 from typing import TypeVar
 
@@ -26,3 +27,10 @@ def refuse_skip(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"skipped or expected to fail, which this suite does not allow: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_loop_but_our_own() -> None:
+    """Without this, Python 3.11 makes a loop when pytest-tornado's first one asks which was there before; nobody
+    closes it, and whichever test runs when it is collected as garbage is blamed."""
+    asyncio.set_event_loop(None)

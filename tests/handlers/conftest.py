@@ -15,10 +15,7 @@ from handlers.connection import Connections
 from handlers.pages import PageFacts
 from protocol.session import Timing
 from tests.fakes import Echo
-from tests.loops import no_loop_but_our_own
 from tests.programs import ROOT
-
-__all__ = ["no_loop_but_our_own"]
 
 MAX_PAYLOAD = 1000
 SALT = bytes(range(16))
