@@ -176,11 +176,18 @@ class HostileServer:
 
 
 @asynccontextmanager
-async def hostile_server(salt: bytes = SALT, **settings: Any) -> AsyncIterator[HostileServer]:  # noqa: ANN401 any setting
-    """With these settings (by their names in settings.py), on a free port, on the loop that this is awaited on."""
+async def hostile_server(
+    *,
+    scripts: Sequence[Path] = (),
+    **settings: Any,  # noqa: ANN401 any setting
+) -> AsyncIterator[HostileServer]:
+    """With these settings (by their names in settings.py), on a free port, on the loop that this is awaited on.
+    `scripts` are served beside the product's own, and like them."""
     with tempfile.TemporaryDirectory(prefix="chatsite-test-") as folder:
-        assets = read_assets(Path(shutil.copytree(HOUSE / "static", Path(folder) / "static")))
-        site = Site(Settings(**settings), assets, salt, asyncio.get_running_loop())
+        static = Path(shutil.copytree(HOUSE / "static", Path(folder) / "static"))
+        for script in scripts:
+            shutil.copy(script, static / "js")
+        site = Site(Settings(**settings), read_assets(static), SALT, asyncio.get_running_loop())
         await site.start()
         http = tornado.httpserver.HTTPServer(site.application, max_body_size=1_000_000)
         sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
