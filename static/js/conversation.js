@@ -3,6 +3,7 @@
 
 import { describeSigner, openContent } from "./crypto.js";
 import { Ledger } from "./ledger.js";
+import * as say from "./sentences.js";
 import { Tags } from "./tags.js";
 
 /**
@@ -10,9 +11,9 @@ import { Tags } from "./tags.js";
  * @import { Since } from "./envelope.js"
  * @import { Connected, Left, Message, User } from "./events.js"
  * @import { Person } from "./people.js"
+ * @import { Words } from "./sentences.js"
  */
 /**
- * @typedef {(string | {name: string})[]} Words a sentence, and the names in it by themselves: they pass the filters
  * @typedef {{member: string, name: string, text: string, tag: string, hue: number, at: number, own: boolean,
  *   status: "pending" | "sent" | "failed", marks: string[]}} Line
  * @typedef {{
@@ -163,11 +164,11 @@ export class Conversation {
     const { missed, historyLost } = this.#ledger.begin({ epoch, first, last, since: this.#position });
     if (historyLost) {
       this.#gaps = [];
-      this.#screen.notice(null, ["The server has lost this room’s history. What you see above is your own copy."], "warn");
+      this.#screen.notice(null, say.HISTORY_LOST, "warn");
     }
     this.#missed(first - missed, first - 1);
     this.#screen.ttl(ttl ?? 0);
-    if (ttl) this.#screen.notice("ttl", [`The server lets messages vanish from here after ${duration(ttl)}.`], "quiet");
+    if (ttl) this.#screen.notice("ttl", say.vanishing(ttl), "quiet");
     this.#position = { epoch, id: first - 1 };
     const before = [...this.#present.keys()];
     this.#present.clear();
@@ -214,7 +215,7 @@ export class Conversation {
     const { payload, digest, payloadDigest } = opened;
     const heard = this.#ledger.message({ id, member, payload, digest, payloadDigest, live, now: Date.now() });
     const { hue } = await this.#look(member);
-    if (heard.fork) this.#screen.notice("fork", [FORK], "alarm");
+    if (heard.fork) this.#screen.notice("fork", say.FORK, "alarm");
     this.#gap(member, heard.missing, "name" in payload ? payload.name : null);
     if (heard.verdict === "conflict" || heard.verdict === "stale") this.#conflict(member, heard.verdict);
     const own = member === this.#signer.member;
@@ -236,8 +237,7 @@ export class Conversation {
     const id = `gap:${member}`;
     if (!missing) return this.#screen.unnotice(id);
     const who = this.#called(member, name);
-    const words = [`${count(missing, "message")} of `, ...who, missing === 1 ? " is missing" : " are missing"];
-    this.#screen.notice(id, words, "warn");
+    this.#screen.notice(id, say.missing(missing, who), "warn");
   }
 
   /**
@@ -245,18 +245,12 @@ export class Conversation {
    * @param {"conflict" | "stale"} what
    */
   #conflict(member, what) {
-    const who = this.#called(member);
-    const words =
-      what === "conflict"
-        ? ["Two different messages of ", ...who, " claim the same place. One of them is not shown."]
-        : ["An old message of ", ...who, " was sent again. It is not shown."];
-    this.#screen.notice(`${what}:${member}`, words, "alarm");
+    this.#screen.notice(`${what}:${member}`, say.contradiction(what, this.#called(member)), "alarm");
   }
 
   #refuse() {
     this.#refused++;
-    const sentence = `${count(this.#refused, "message")} refused: not signed by the person that the server named, not for this room, or out of order.`;
-    this.#screen.notice("refused", [sentence], "alarm");
+    this.#screen.notice("refused", say.refused(this.#refused), "alarm");
   }
 
   /**
@@ -267,7 +261,7 @@ export class Conversation {
     const n = last - first + 1;
     if (n <= 0) return;
     this.#gaps = [...this.#gaps, /** @type {[number, number]} */ ([first, last])].slice(-MAX_GAPS);
-    this.#screen.notice(null, [`${count(n, "message")} ${n === 1 ? "was" : "were"} missed`], "warn");
+    this.#screen.notice(null, say.missed(n), "warn");
   }
 
   /**
@@ -305,24 +299,4 @@ export class Conversation {
     });
     this.#screen.people(people);
   }
-}
-
-const FORK =
-  "The server shows people different histories of this room. Do not trust what is missing here, and tell the others by another way.";
-
-/**
- * @param {number} n
- * @param {string} noun
- */
-function count(n, noun) {
-  return n === 1 ? `1 ${noun}` : `${n} ${noun}s`;
-}
-
-// Seconds of the units that a reader thinks in.
-const UNITS = /** @type {[number, string][]} */ ([[86_400, "day"], [3_600, "hour"], [60, "minute"], [1, "second"]]);
-
-/** @param {number} seconds */
-function duration(seconds) {
-  const [size, noun] = UNITS.find(([unit]) => seconds >= unit) ?? [1, "second"];
-  return count(Math.round(seconds / size), noun);
 }

@@ -2,9 +2,10 @@
 // server and no element.
 
 /**
- * @import { Line, Words } from "./conversation.js"
+ * @import { Line } from "./conversation.js"
  * @import { Filter } from "./filters.js"
  * @import { Person } from "./people.js"
+ * @import { Words } from "./sentences.js"
  * @import { RoomView } from "./view.js"
  */
 /**
