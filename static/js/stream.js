@@ -30,6 +30,7 @@ export class Stream {
   #unseen = 0;
   #hushed = 0;
   #height = 0;
+  #top = 0;
   /** @type {Act} */
   #act;
 
@@ -195,7 +196,10 @@ export class Stream {
     const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
     // A window that changed its size, not a reader, moved the text: a keyboard came up.
     if (clientHeight !== this.#height) return;
-    this.#following = scrollHeight - scrollTop - clientHeight < NEAR_END_PX;
+    // Nor is it a reader's doing that something has just come below: who stops following moves up.
+    if (scrollHeight - scrollTop - clientHeight < NEAR_END_PX) this.#following = true;
+    else if (scrollTop < this.#top) this.#following = false;
+    this.#top = scrollTop;
     if (this.#following) this.#unseen = 0;
     this.#showJump();
   }

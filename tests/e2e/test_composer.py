@@ -111,6 +111,7 @@ async def test_the_text_stays_where_the_reader_is(alice: Guest, server: Served) 
 
         await stream.focus()
         await alice.page.keyboard.press("Home")
+        await expect(stream).to_have_js_property("scrollTop", 0)
         await expect(jump).to_be_visible()
         await alice.say("whoever speaks wants to see it")
         await expect(alice.message("whoever speaks")).to_be_in_viewport()
