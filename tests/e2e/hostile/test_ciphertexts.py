@@ -11,7 +11,7 @@ from playwright.async_api import expect
 from tests.e2e.hostile.scene import Scene
 from tests.e2e.hostile.voice import Voice, encoded, now
 from tests.e2e.pages import Guest
-from tests.reference import HEADER, Json, Kind, Room, Signer, b64, encrypt, pad, seal_encoded, unb64
+from tests.reference import HEADER, Json, Kind, Room, Signer, b64, class_of, encrypt, pad, seal_encoded, unb64
 
 Forged = tuple[str, str]
 """A member and a ciphertext, as they stand in an event."""
@@ -91,7 +91,7 @@ def padded(size: int, *, length: int | None = None, last: int = 0) -> Callable[[
 def signed(sign: Callable[[Voice, bytes], bytes]) -> Callable[[Voice], Forged]:
     def forge(voice: Voice) -> Forged:
         payload = encoded(voice.draft("signed otherwise"))
-        whole = pad(voice.signer.public_key, sign(voice, payload), payload, 512)
+        whole = pad(voice.signer.public_key, sign(voice, payload), payload, class_of("message", len(payload)))
         return voice.member, b64(encrypt(voice.room, "message", whole))
 
     return forge
@@ -106,7 +106,7 @@ def by_key(key: bytes) -> Callable[[Voice], Forged]:
 
     def forge(voice: Voice) -> Forged:
         payload = encoded(voice.draft("signed by nobody"))
-        whole = pad(key, (1).to_bytes(32, "little") + bytes(32), payload, 512)
+        whole = pad(key, (1).to_bytes(32, "little") + bytes(32), payload, class_of("message", len(payload)))
         return b64(key), b64(encrypt(voice.room, "message", whole))
 
     return forge
