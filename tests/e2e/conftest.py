@@ -7,6 +7,7 @@ Python live on it together. Fixtures that wait ask for `runner` and run their st
 import asyncio
 import inspect
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.e2e.pages import Complaints, Guest, Visits, launch
 from tests.serving import Served, serve
 
 Enter = Callable[..., Awaitable[Guest]]
+Serving = Callable[..., Served]
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -70,7 +72,19 @@ def complaints(runner: asyncio.Runner, all_complaints: Complaints) -> Iterator[C
 
 
 @pytest.fixture
-def visits(runner: asyncio.Runner, browser: Browser, complaints: Complaints) -> Iterator[Visits]:
+def serving() -> Iterator[Serving]:
+    """serving(**settings): a server of the test's own. It outlives the test's pages, which would miss it."""
+    with ExitStack() as stack:
+        yield lambda **settings: stack.enter_context(serve(**settings))
+
+
+@pytest.fixture
+def visits(
+    runner: asyncio.Runner,
+    browser: Browser,
+    complaints: Complaints,
+    serving: Serving,  # noqa: ARG001 -- asked for so that it ends later
+) -> Iterator[Visits]:
     """Contexts that close after the test."""
     opened = Visits(browser, complaints)
     yield opened

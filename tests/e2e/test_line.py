@@ -7,10 +7,10 @@ from pathlib import Path
 from playwright.async_api import expect
 
 from tests.client import talking
-from tests.e2e.conftest import Enter
+from tests.e2e.conftest import Enter, Serving
 from tests.e2e.line import Line
 from tests.e2e.pages import CUT_LINE, Complaints
-from tests.serving import Served, serve
+from tests.serving import Served
 
 SETTINGS = {"log_size": 4}
 
@@ -91,73 +91,74 @@ async def test_what_the_server_no_longer_had_is_counted(enter: Enter, server: Se
         await expect(guest.notices).to_have_count(1)
 
 
-async def test_a_longer_break_is_a_leaving_and_a_coming(enter: Enter, complaints: Complaints) -> None:
+async def test_a_longer_break_is_a_leaving_and_a_coming(enter: Enter, complaints: Complaints, serving: Serving) -> None:
     complaints.expect(CUT_LINE)
-    with serve(grace_time=0.2) as hasty:
-        async with talking(hasty.url, "room-long", "Steve") as (steve,), Line(hasty.port) as line:
-            guest = await enter("room-long", "Guest", url=line.url)
-            await line.cut()
-            await guest.reaches("offline")
-            await steve.hears("user_left")
-            await line.mend()
-            await guest.comes_back()
-            await steve.hears("new_user", 2)
-            await guest.say("here I am again")
-            await steve.hears("get_message")
-            assert len(steve.all("user_left")) == 1
+    hasty = serving(grace_time=0.2)
+    async with talking(hasty.url, "room-long", "Steve") as (steve,), Line(hasty.port) as line:
+        guest = await enter("room-long", "Guest", url=line.url)
+        await line.cut()
+        await guest.reaches("offline")
+        await steve.hears("user_left")
+        await line.mend()
+        await guest.comes_back()
+        await steve.hears("new_user", 2)
+        await guest.say("here I am again")
+        await steve.hears("get_message")
+        assert len(steve.all("user_left")) == 1
 
 
-async def test_a_line_that_says_nothing_is_given_up(enter: Enter, complaints: Complaints) -> None:
+async def test_a_line_that_says_nothing_is_given_up(enter: Enter, complaints: Complaints, serving: Serving) -> None:
     complaints.expect(CUT_LINE)
-    with serve(ping_interval=1, ping_timeout=2) as lively:
-        async with talking(lively.url, "room-silent", "Steve") as (steve,), Line(lively.port) as line:
-            guest = await enter("room-silent", "Guest", url=line.url)
-            line.stall()
-            await guest.write("into the void")
-            await guest.reaches("offline")
-            line.flow()
-            await guest.comes_back()
-            await steve.hears("get_message")
-            await expect(guest.message("into the void")).to_have_attribute("data-status", "sent")
-            assert steve.texts == ["into the void"]
+    lively = serving(ping_interval=1, ping_timeout=2)
+    async with talking(lively.url, "room-silent", "Steve") as (steve,), Line(lively.port) as line:
+        guest = await enter("room-silent", "Guest", url=line.url)
+        line.stall()
+        await guest.write("into the void")
+        await guest.reaches("offline")
+        line.flow()
+        await guest.comes_back()
+        await steve.hears("get_message")
+        await expect(guest.message("into the void")).to_have_attribute("data-status", "sent")
+        assert steve.texts == ["into the void"]
 
 
 async def test_a_restarted_server_has_lost_the_history_and_the_talk_goes_on(
-    enter: Enter, complaints: Complaints, tmp_path: Path
+    enter: Enter, serving: Serving, complaints: Complaints, tmp_path: Path
 ) -> None:
     complaints.expect(CUT_LINE)
-    with serve(state=tmp_path) as first:
-        guest, other = await asyncio.gather(
-            enter("room-restart", "Guest", url=first.url), enter("room-restart", "Other", url=first.url)
-        )
-        await guest.say("before")
-        await other.hears("before")
-        assert first.stop() == 0
+    first = serving(state=tmp_path)
+    guest, other = await asyncio.gather(
+        enter("room-restart", "Guest", url=first.url), enter("room-restart", "Other", url=first.url)
+    )
+    await guest.say("before")
+    await other.hears("before")
+    assert first.stop() == 0
     for each in (guest, other):
         await each.reaches("offline")
     await guest.write("meanwhile")
-    with serve(state=tmp_path, port=first.port):
-        for each in (guest, other):
-            await each.comes_back()
-        await expect(guest.message("meanwhile")).to_have_attribute("data-status", "sent")
-        await other.say("after")
-        for each in (guest, other):
-            await each.see_texts("before", "meanwhile", "after")
-            await each.see_notice("The server has lost this room’s history", "warn")
-            await each.see_people("Guest", "Other")
-            await expect(each.notices.filter(has_text="missing")).to_have_count(0)
-            await expect(each.page.locator(".notice[data-kind=alarm]")).to_have_count(0)
+    serving(state=tmp_path, port=first.port)
+    for each in (guest, other):
+        await each.comes_back()
+    await expect(guest.message("meanwhile")).to_have_attribute("data-status", "sent")
+    await other.say("after")
+    for each in (guest, other):
+        await each.see_texts("before", "meanwhile", "after")
+        await each.see_notice("The server has lost this room’s history", "warn")
+        await each.see_people("Guest", "Other")
+        await expect(each.notices.filter(has_text="missing")).to_have_count(0)
+        await expect(each.page.locator(".notice[data-kind=alarm]")).to_have_count(0)
 
 
-async def test_a_site_that_was_set_up_anew_says_so(enter: Enter, complaints: Complaints) -> None:
+async def test_a_site_that_was_set_up_anew_says_so(enter: Enter, serving: Serving, complaints: Complaints) -> None:
     complaints.expect(CUT_LINE)
-    with serve() as first:
-        guest = await enter("room-anew", "Guest", url=first.url)
+    first = serving()
+    guest = await enter("room-anew", "Guest", url=first.url)
+    first.stop()
     await guest.reaches("offline")
-    with serve(port=first.port):
-        await guest.comes_back("stopped")
-        await expect(guest.detail).to_contain_text("set up anew")
-        await expect(guest.send).to_be_disabled()
+    serving(port=first.port)
+    await guest.comes_back("stopped")
+    await expect(guest.detail).to_contain_text("set up anew")
+    await expect(guest.send).to_be_disabled()
 
 
 async def test_a_device_without_a_network_comes_back_with_it(

@@ -5,9 +5,9 @@ import re
 from playwright.async_api import Page, expect
 
 from tests.client import talking
-from tests.e2e.conftest import Enter
+from tests.e2e.conftest import Enter, Serving
 from tests.e2e.pages import Complaints, Guest, Login, Visits
-from tests.serving import Served, serve
+from tests.serving import Served
 
 WORDS = 7
 
@@ -207,21 +207,21 @@ async def test_no_title_holds_a_name(enter: Enter, server: Served) -> None:
         assert not [word for word in ("title", "Guest", "Steve", "hello") if word in title]
 
 
-async def test_an_insecure_page_says_what_to_do(visits: Visits, complaints: Complaints) -> None:
+async def test_an_insecure_page_says_what_to_do(visits: Visits, complaints: Complaints, serving: Serving) -> None:
     # Chromium says of a header of ours that it counts on secure pages only.
     complaints.expect("Cross-Origin-Opener-Policy")
-    with serve(behind_proxy=True) as behind:
-        url = f"http://chat.test:{behind.port}"
-        page = await visits.page()
-        login = await Login.open(page, f"{url}/#room=invited")
-        await expect(login.notice).to_contain_text("not secure")
-        link = login.notice.locator("a")
-        await expect(link).to_have_attribute("href", f"https://chat.test:{behind.port}/#room=invited")
-        for box in (login.room, login.username, login.enter):
-            await expect(box).to_be_disabled()
-        await page.goto(f"{url}/room")
-        await page.wait_for_url(f"{url}/")
-        await expect(login.notice).to_contain_text("not secure")
+    behind = serving(behind_proxy=True)
+    url = f"http://chat.test:{behind.port}"
+    page = await visits.page()
+    login = await Login.open(page, f"{url}/#room=invited")
+    await expect(login.notice).to_contain_text("not secure")
+    link = login.notice.locator("a")
+    await expect(link).to_have_attribute("href", f"https://chat.test:{behind.port}/#room=invited")
+    for box in (login.room, login.username, login.enter):
+        await expect(box).to_be_disabled()
+    await page.goto(f"{url}/room")
+    await page.wait_for_url(f"{url}/")
+    await expect(login.notice).to_contain_text("not secure")
 
 
 async def test_without_javascript_the_pages_say_why_they_need_it(visits: Visits, server: Served) -> None:

@@ -3,26 +3,29 @@
 import asyncio
 from pathlib import Path
 
-from tests.e2e.conftest import Enter
+from tests.e2e.conftest import Enter, Serving
 from tests.e2e.line import Line
-from tests.serving import serve
+from tests.e2e.pages import Visits
 from tests.test_talk import spellings, unmasked
 
 ROOM, NAMES, TEXTS = "room-under-the-rose", ("Ophelia", "Laertes"), ("There is rosemary", "that is for remembrance")
 
 
-async def test_nothing_of_names_or_texts_reaches_the_server(enter: Enter, tmp_path: Path) -> None:
-    with serve(state=tmp_path) as served:
-        async with Line(served.port) as line:
-            one, two = await asyncio.gather(*(enter(ROOM, name, url=line.url) for name in NAMES))
-            for guest, text in zip((one, two), TEXTS, strict=True):
-                await guest.say(text)
-            await one.see_texts(*TEXTS)
-            await two.page.reload()
-            await one.see_people(NAMES[0])
-            await one.leave()
-            sent = [readable(bytes(stream)) for stream in line.up]
-        assert served.stop() == 0
+async def test_nothing_of_names_or_texts_reaches_the_server(
+    enter: Enter, visits: Visits, serving: Serving, tmp_path: Path
+) -> None:
+    served = serving(state=tmp_path)
+    async with Line(served.port) as line:
+        one, two = await asyncio.gather(*(enter(ROOM, name, url=line.url) for name in NAMES))
+        for guest, text in zip((one, two), TEXTS, strict=True):
+            await guest.say(text)
+        await one.see_texts(*TEXTS)
+        await two.page.reload()
+        await one.see_people(NAMES[0])
+        await one.leave()
+        await visits.close()
+        sent = [readable(bytes(stream)) for stream in line.up]
+    assert served.stop() == 0
     assert served.stderr == ""
     # The record is whole: what goes up in the open is in it.
     for words in (b"GET / ", b"GET /room", b"GET /site.json", b"join-room", b"send_message", b"leave-room"):

@@ -5,10 +5,10 @@ import asyncio
 from playwright.async_api import Route, WebSocketRoute, expect
 
 from tests.client import talking
-from tests.e2e.conftest import Enter
+from tests.e2e.conftest import Enter, Serving
 from tests.e2e.line import Line
 from tests.e2e.pages import CUT_LINE, Complaints, Guest, Visits
-from tests.serving import Served, serve
+from tests.serving import Served
 
 
 async def test_while_the_key_is_made(visits: Visits, server: Served) -> None:
@@ -78,52 +78,54 @@ async def test_back_again_is_said_for_a_while(
         await guest.reaches("connected")
 
 
-async def test_a_full_room(enter: Enter, visits: Visits) -> None:
-    with serve(max_room_members=1) as small:
-        first = await enter("room-full", "First", url=small.url)
-        second = await Guest.arrive(await visits.page(), small.url, "room-full", "Second")
-        await second.reaches("stopped")
-        await expect(second.detail).to_contain_text("The room is full")
-        await expect(second.send).to_be_disabled()
-        await first.see_people("First")
-        await first.leave()
-        await second.comes_back("connected")
-        await second.see_people("Second")
+async def test_a_full_room(enter: Enter, visits: Visits, serving: Serving) -> None:
+    small = serving(max_room_members=1)
+    first = await enter("room-full", "First", url=small.url)
+    second = await Guest.arrive(await visits.page(), small.url, "room-full", "Second")
+    await second.reaches("stopped")
+    await expect(second.detail).to_contain_text("The room is full")
+    await expect(second.send).to_be_disabled()
+    await first.see_people("First")
+    await first.leave()
+    await second.comes_back("connected")
+    await second.see_people("Second")
 
 
-async def test_a_full_server(enter: Enter, visits: Visits) -> None:
-    with serve(max_rooms=1, empty_room_ttl=0) as small:
-        first = await enter("room-first", "First", url=small.url)
-        second = await Guest.arrive(await visits.page(), small.url, "room-second", "Second")
-        await second.reaches("stopped")
-        await expect(second.detail).to_contain_text("The server is full")
-        await first.leave()
-        await second.comes_back("connected")
+async def test_a_full_server(enter: Enter, visits: Visits, serving: Serving) -> None:
+    small = serving(max_rooms=1, empty_room_ttl=0)
+    first = await enter("room-first", "First", url=small.url)
+    second = await Guest.arrive(await visits.page(), small.url, "room-second", "Second")
+    await second.reaches("stopped")
+    await expect(second.detail).to_contain_text("The server is full")
+    await first.leave()
+    await second.comes_back("connected")
 
 
-async def test_a_server_that_takes_no_more_connections(enter: Enter, visits: Visits, complaints: Complaints) -> None:
+async def test_a_server_that_takes_no_more_connections(
+    enter: Enter, visits: Visits, complaints: Complaints, serving: Serving
+) -> None:
     complaints.expect("503")
-    with serve(max_connections=1) as small:
-        first = await enter("room-busy", "First", url=small.url)
-        second = await Guest.arrive(await visits.page(), small.url, "room-busy", "Second")
-        await second.reaches("offline")
-        await first.leave()
-        await second.comes_back("connected")
+    small = serving(max_connections=1)
+    first = await enter("room-busy", "First", url=small.url)
+    second = await Guest.arrive(await visits.page(), small.url, "room-busy", "Second")
+    await second.reaches("offline")
+    await first.leave()
+    await second.comes_back("connected")
 
 
-async def test_who_writes_too_fast_is_told_and_loses_nothing(enter: Enter) -> None:
+async def test_who_writes_too_fast_is_told_and_loses_nothing(enter: Enter, serving: Serving) -> None:
     said = [f"hasty {number}" for number in range(5)]
-    with serve(event_rate=4, event_burst=2) as slow:
-        async with talking(slow.url, "room-hasty", "Steve") as (steve,):
-            guest = await enter("room-hasty", "Guest", url=slow.url)
-            for text in said:
-                await guest.write(text)
-            await expect(guest.detail).to_contain_text("faster than the server takes")
-            await expect(guest.message(said[-1])).to_have_attribute("data-status", "sent")
-            await guest.see_texts(*said)
-            await steve.hears("get_message", len(said))
-            assert steve.texts == said
-            await expect(guest.detail).to_be_empty()
+    slow = serving(event_rate=4, event_burst=2)
+    async with talking(slow.url, "room-hasty", "Steve") as (steve,):
+        guest = await enter("room-hasty", "Guest", url=slow.url)
+        for text in said:
+            await guest.write(text)
+        await expect(guest.detail).to_contain_text("faster than the server takes")
+        await expect(guest.message(said[-1])).to_have_attribute("data-status", "sent")
+        await guest.see_texts(*said)
+        await steve.hears("get_message", len(said))
+        assert steve.texts == said
+        await expect(guest.detail).to_be_empty()
 
 
 async def test_a_connection_that_the_server_ended(visits: Visits, server: Served) -> None:
@@ -160,15 +162,15 @@ async def test_a_connection_that_the_server_ended(visits: Visits, server: Served
         assert meddled
 
 
-async def test_messages_vanish_when_the_server_says_that_they_do(visits: Visits) -> None:
-    with serve(message_ttl=600) as fleeting:
-        async with talking(fleeting.url, "room-fleeting", "Steve") as (steve,):
-            page = await visits.page()
-            await page.clock.install()
-            guest = await Guest.enter(page, fleeting.url, "room-fleeting", "Guest")
-            await guest.see_notice("The server lets messages vanish from here after 10 minutes.", "quiet")
-            await steve.say("theirs")
-            await guest.say("mine")
-            await guest.see_texts("theirs", "mine")
-            await page.clock.fast_forward(605_000)
-            await expect(guest.messages).to_have_count(0)
+async def test_messages_vanish_when_the_server_says_that_they_do(visits: Visits, serving: Serving) -> None:
+    fleeting = serving(message_ttl=600)
+    async with talking(fleeting.url, "room-fleeting", "Steve") as (steve,):
+        page = await visits.page()
+        await page.clock.install()
+        guest = await Guest.enter(page, fleeting.url, "room-fleeting", "Guest")
+        await guest.see_notice("The server lets messages vanish from here after 10 minutes.", "quiet")
+        await steve.say("theirs")
+        await guest.say("mine")
+        await guest.see_texts("theirs", "mine")
+        await page.clock.fast_forward(605_000)
+        await expect(guest.messages).to_have_count(0)

@@ -5,9 +5,9 @@ import asyncio
 from playwright.async_api import expect
 
 from tests.client import talking
-from tests.e2e.conftest import Enter
+from tests.e2e.conftest import Enter, Serving
 from tests.e2e.pages import Guest, Visits
-from tests.serving import Served, serve
+from tests.serving import Served
 
 LOG_SIZE = 35
 
@@ -32,10 +32,10 @@ async def test_over_http_on_this_machine(visits: Visits, server: Served) -> None
     await two_people_talk(visits, server.url)
 
 
-async def test_over_https_with_the_self_made_certificate(visits: Visits) -> None:
-    with serve(ip="0.0.0.0") as secure:  # noqa: S104 -- no loopback address: this is what makes it serve https
-        assert secure.url.startswith("https://")
-        await two_people_talk(visits, f"https://chat.test:{secure.port}")
+async def test_over_https_with_the_self_made_certificate(visits: Visits, serving: Serving) -> None:
+    secure = serving(ip="0.0.0.0")  # noqa: S104 -- no loopback address: this is what makes it serve https
+    assert secure.url.startswith("https://")
+    await two_people_talk(visits, f"https://chat.test:{secure.port}")
 
 
 async def test_the_late_joiner_reads_thirty_five_messages_and_not_the_one_before(enter: Enter, server: Served) -> None:
