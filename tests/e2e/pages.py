@@ -55,6 +55,10 @@ async def launch(playwright: Playwright) -> Browser:
     return await playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
 
 
+HARMLESS = ("WebSocket is closed before the connection is established",)
+"""Chromium's word for a page that gives a connection up while it is being made, which pages may do at any time."""
+
+
 @dataclass
 class Complaints:
     """What pages complained of during one test. `expected`: patterns of what this test brings about on purpose."""
@@ -68,7 +72,8 @@ class Complaints:
 
     @property
     def unexpected(self) -> list[str]:
-        return [line for line in self.heard if not any(re.search(pattern, line) for pattern in self.expected)]
+        allowed = (*HARMLESS, *self.expected)
+        return [line for line in self.heard if not any(re.search(pattern, line) for pattern in allowed)]
 
     def attend(self, context: BrowserContext) -> None:
         """From now on every error, warning, violation and request to another host in this context is heard."""
