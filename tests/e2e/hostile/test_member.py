@@ -170,7 +170,7 @@ async def still_fits(guest: Guest) -> None:
         assert await guest.page.locator(name).evaluate(wide) <= 0
 
 
-LINKS: dict[str, list[str]] = {
+LINKS: dict[str, list[tuple[str, str]]] = {
     "javascript:alert(1)": [],
     "JaVaScRiPt://example.org/%0aalert(1)": [],
     "data:text/html,<script>alert(1)</script>": [],
@@ -178,27 +178,29 @@ LINKS: dict[str, list[str]] = {
     "//evil.example/ /room #room=other": [],
     "http://google.com@evil.example/": [],
     "http://user:password@evil.example/": [],
-    'http://example.org/"onmouseover="alert(1)': ["http://example.org/"],
-    "http://example.org/'><script>alert(1)</script>": ["http://example.org/"],
-    "https://example.org\\@evil.example/": ["https://example.org/@evil.example/"],
-    "http://еxample.org/": ["http://xn--xample-2of.org/"],
-    "https://example.org/\u202egpj.exe": ["https://example.org/"],
-    "http://0x7f.1/ http://[::1]/": ["http://127.0.0.1/", "http://[::1]/"],
+    'http://example.org/"onmouseover="alert(1)': [("http://example.org/", "")],
+    "http://example.org/'><script>alert(1)</script>": [("http://example.org/", "")],
+    "http://good.example.evil.example/": [("http://good.example.evil.example/", "")],
+    "https://example.org\\@evil.example/": [("https://example.org/@evil.example/", "[example.org]")],
+    "http://еxample.org/": [("http://xn--xample-2of.org/", "[xn--xample-2of.org]")],
+    "https://example.org/\u202egpj.exe": [("https://example.org/", "")],
+    "http://0x7f.1/ http://[::1]/": [("http://127.0.0.1/", "[127.0.0.1]"), ("http://[::1]/", "")],
 }
 
 
-@pytest.mark.parametrize(("text", "addresses"), [pytest.param(*case, id=case[0]) for case in LINKS.items()])
-async def test_only_a_link_is_a_link(scene: Scene, text: str, addresses: list[str]) -> None:
-    """http and https alone, never with a user in front of the host, and the real host shown."""
+@pytest.mark.parametrize(("text", "links"), [pytest.param(*case, id=case[0]) for case in LINKS.items()])
+async def test_only_a_link_is_a_link(scene: Scene, text: str, links: list[tuple[str, str]]) -> None:
+    """http and https alone, never with a user in front of the host, and the real host shown where the text hides it."""
     voice = scene.voice()
     async with scene.watching():
         scene.speak(voice, text)
     for guest in scene.guests:
         shown = guest.messages.nth(-2).locator(".text")
-        links = shown.locator("a")
-        assert [await link.get_attribute("href") for link in await links.all()] == addresses
-        for link in await links.all():
-            assert await link.get_attribute("rel") == "noopener noreferrer nofollow"
+        anchors = await shown.locator("a").all()
+        assert [await anchor.get_attribute("href") for anchor in anchors] == [address for address, _ in links]
+        assert await shown.locator("bdi.host").all_inner_texts() == [host for _, host in links if host]
+        for anchor in anchors:
+            assert await anchor.get_attribute("rel") == "noopener noreferrer nofollow"
         tags = "(element) => [...element.querySelectorAll('*')].map((child) => child.localName)"
         assert set(await shown.evaluate(tags)) <= {"a", "bdi"}
 
