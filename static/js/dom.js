@@ -1,5 +1,7 @@
 // Knows how to find, make and redraw elements; refuses markup: every string becomes a text node.
 
+/** @import { Words } from "./sentences.js" */
+
 /**
  * @template {keyof HTMLElementTagNameMap} K
  * @param {K} tag
@@ -12,6 +14,14 @@ export function make(tag, className = "", ...children) {
   if (className) element.className = className;
   element.append(...children);
   return element;
+}
+
+/**
+ * @param {Words} words
+ * @returns {HTMLElement} a line in which no name changes how what stands beside it is read
+ */
+export function sentence(words) {
+  return make("span", "", ...words.map((word) => (typeof word === "string" ? word : make("bdi", "", word.name))));
 }
 
 /**

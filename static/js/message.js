@@ -6,9 +6,10 @@ import { textNodes } from "./parts.js";
 /**
  * @typedef {{text: string, href?: string, host?: string}} Part
  * @typedef {{nameParts: string, blocked: boolean, filtered: boolean, parts: Part[]}} Shown
- * @typedef {{member?: string, name: string, tag: string, hue: number, at: number, own: boolean,
+ * @typedef {{member?: string, name: string, text: string, tag: string, hue: number, at: number, own: boolean,
  *   status: "pending"|"sent"|"failed", marks: string[], shown: Shown}} Message
- * @typedef {(name: "retry"|"cancel", id: string) => void} Act
+ * @typedef {"retry"|"cancel"|"copy"} Choice
+ * @typedef {(choice: Choice, id: string, text: string) => void} Act
  */
 
 // After a pause as long as this the reader wants to see again who speaks.
@@ -22,9 +23,10 @@ const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: 
  * @param {HTMLElement} element
  * @param {string} id
  * @param {Message} message
+ * @param {boolean} away whether there is no line now on which it could be sent
  * @param {Act} act
  */
-export function showMessage(element, id, message, act) {
+export function showMessage(element, id, message, away, act) {
   const { shown, status, own, marks } = message;
   element.dataset.status = status;
   element.toggleAttribute("data-own", own);
@@ -32,16 +34,16 @@ export function showMessage(element, id, message, act) {
   const by = make("p", "by", make("bdi", "name", shown.nameParts), " ", make("span", "tag", message.tag));
   const text = make("div", "text", ...textNodes(shown));
   text.dir = "auto";
-  const nodes = [by, timeOf(message.at), text, fate(status, own)];
+  const nodes = [by, timeOf(message.at), text, fate(status, own, away)];
   if (marks.length) nodes.push(make("p", "marks", ...marks.map((mark) => make("span", "mark", mark))));
   if (status === "failed") {
-    const choice = (/** @type {"retry"|"cancel"} */ name, /** @type {string} */ label) => {
+    const choice = (/** @type {Choice} */ name, /** @type {string} */ label) => {
       const button = make("button", "small", label);
       button.type = "button";
-      button.addEventListener("click", () => act(name, id));
+      button.addEventListener("click", () => act(name, id, message.text));
       return button;
     };
-    nodes.push(make("p", "acts", choice("retry", "Try again"), choice("cancel", "Discard")));
+    nodes.push(make("p", "acts", choice("retry", "Try again"), choice("copy", "Copy"), choice("cancel", "Discard")));
   }
   replaceChanged(element, nodes);
 }
@@ -98,10 +100,11 @@ function timeOf(at) {
 /**
  * @param {Message["status"]} status
  * @param {boolean} own
+ * @param {boolean} away
  */
-function fate(status, own) {
+function fate(status, own, away) {
   if (status === "failed") return make("span", "fate", "⚠ not sent");
-  if (status === "pending") return make("span", "fate", "… sending");
+  if (status === "pending") return make("span", "fate", away ? "○ waiting" : "… sending");
   if (!own) return make("span", "fate");
   const tick = make("span", "", "✓");
   tick.setAttribute("aria-hidden", "true");

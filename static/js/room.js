@@ -176,7 +176,7 @@ async function enter(view, { name, roomName }) {
     try {
       view.showRoomKey(toBase64url(await rawRoomKey(await secret())));
     } catch {
-      view.addNotice("key", NO_KEY, "warn");
+      view.addNotice("key", [NO_KEY], "warn");
     }
   });
   view.on("leave", async () => {

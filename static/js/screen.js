@@ -117,9 +117,12 @@ export class Screen {
     this.#view.removeNotice(id);
   }
 
-  /** @param {Words} words */
+  /**
+   * @param {Words} words
+   * @returns {Words}
+   */
   #sentence(words) {
-    return words.map((word) => (typeof word === "string" ? word : this.#name(word.name))).join("");
+    return words.map((word) => (typeof word === "string" ? word : { name: this.#name(word.name) }));
   }
 
   /** @param {Person[]} people */

@@ -3,11 +3,12 @@
 // Messages live in the log, which screen readers announce; joins, leaves and other notices live in a list outside
 // it. Both lists are `display: contents` of one flex column, and `order` interleaves them for the eye.
 
-import { beforePaint, byId, make } from "./dom.js";
+import { beforePaint, byId, make, sentence } from "./dom.js";
 import { belongs, dateOf, showMessage } from "./message.js";
 
 /**
  * @import { Act, Message } from "./message.js"
+ * @import { Words } from "./sentences.js"
  * @typedef {{id: string|null, element: HTMLLIElement, message: Message|null, at: number, date: string, order: number,
  *   day: HTMLLIElement|null}} Item `day` is the separator above, if one is needed
  */
@@ -31,6 +32,7 @@ export class Stream {
   #hushed = 0;
   #height = 0;
   #top = 0;
+  #away = true;
   /** @type {Act} */
   #act;
 
@@ -79,25 +81,33 @@ export class Stream {
     } else this.#arrange();
   }
 
+  /** @param {boolean} away whether what is unsent waits for a line */
+  setAway(away) {
+    if (away === this.#away) return;
+    this.#away = away;
+    this.hush();
+    for (const item of this.#items) if (waits(item)) this.#fill(item);
+  }
+
   /**
    * @param {string|null} id
-   * @param {string} sentence
+   * @param {Words} words
    * @param {"quiet"|"warn"|"alarm"} kind
    */
-  addNotice(id, sentence, kind) {
+  addNotice(id, words, kind) {
     if (id !== null) this.remove(id, false);
-    const element = make("li", "notice", make("span", "", sentence));
+    const element = make("li", "notice", sentence(words));
     element.dataset.kind = kind;
     this.#insert({ id, element, message: null, at: 0, date: "", order: 0, day: null });
   }
 
   /**
    * @param {string} id
-   * @param {string} sentence the same notice in other words: where it stands, and unheard
+   * @param {Words} words the same notice in other words: where it stands, and unheard
    */
-  updateNotice(id, sentence) {
+  updateNotice(id, words) {
     const item = this.#items.find((other) => other.id === id && !other.message);
-    item?.element.replaceChildren(make("span", "", sentence));
+    item?.element.replaceChildren(sentence(words));
   }
 
   /**
@@ -173,7 +183,7 @@ export class Stream {
     if (!id || !message) return;
     const at = Math.min(message.at, Date.now());
     if (at !== item.at) Object.assign(item, { at, date: dateOf(at) });
-    showMessage(element, id, message, this.#act);
+    showMessage(element, id, message, this.#away, this.#act);
   }
 
   /** What changes in place has been announced before, or is the reader's own doing: it is not read out again. */

@@ -1,14 +1,17 @@
 // Knows the room page's elements and how each state looks; refuses to know keys, the network, or what a server says.
 
 import { Composer } from "./composer.js";
-import { byId, make } from "./dom.js";
+import { byId, make, sentence } from "./dom.js";
 import { People } from "./people.js";
 import { Shield } from "./shield.js";
 import { Stream } from "./stream.js";
 import { keepInView } from "./viewport.js";
 
 /**
- * @typedef {import("./message.js").Message} Message
+ * @import { Choice, Message } from "./message.js"
+ * @import { Words } from "./sentences.js"
+ */
+/**
  * @typedef {"deriving"|"connecting"|"connected"|"offline"|"resynced"|"stopped"} State
  * @typedef {{send: (text: string) => boolean, leave: () => void,
  *   option: (options: {links: boolean, characters: boolean}) => void, showKey: () => void,
@@ -35,7 +38,7 @@ const STATES = {
 export class RoomView {
   /** @type {Partial<Handlers>} */
   #handlers = {};
-  #stream = new Stream((name, id) => this.#act(name, id));
+  #stream = new Stream((choice, id, text) => this.#act(choice, id, text));
   #people = new People();
   #shield = new Shield(() => this.#handlers.showKey?.());
   #composer = new Composer((text) => this.#handlers.send?.(text) ?? false);
@@ -102,6 +105,7 @@ export class RoomView {
     button.hidden = !again;
     button.textContent = again;
     this.#composer.setOpen(open);
+    this.#stream.setAway(state !== "connected" && state !== "resynced");
     // The history that follows is there to be read, not to be read out.
     if (state === "connected" || state === "resynced") this.#stream.hush();
     if (state === "resynced") this.#calm = setTimeout(() => this.setState("connected"), RESYNCED_MS);
@@ -130,20 +134,20 @@ export class RoomView {
 
   /**
    * @param {string|null} id a notice of the same id is replaced
-   * @param {string} sentence
+   * @param {Words} words
    * @param {"quiet"|"warn"|"alarm"} kind quiet ones are seen but not read out
    */
-  addNotice(id, sentence, kind) {
-    this.#stream.addNotice(id, sentence, kind);
-    if (kind !== "quiet") this.#say(kind === "alarm" ? "say-alert" : "say-status", sentence);
+  addNotice(id, words, kind) {
+    this.#stream.addNotice(id, words, kind);
+    if (kind !== "quiet") this.#say(kind === "alarm" ? "say-alert" : "say-status", words);
   }
 
   /**
    * @param {string} id
-   * @param {string} sentence
+   * @param {Words} words
    */
-  updateNotice(id, sentence) {
-    this.#stream.updateNotice(id, sentence);
+  updateNotice(id, words) {
+    this.#stream.updateNotice(id, words);
   }
 
   /** @param {string} id */
@@ -180,12 +184,14 @@ export class RoomView {
   }
 
   /**
-   * @param {"retry"|"cancel"} name
+   * @param {Choice} choice
    * @param {string} id
+   * @param {string} text
    */
-  #act(name, id) {
+  #act(choice, id, text) {
+    if (choice === "copy") return void this.#copy(text, "Message");
     this.#composer.focus();
-    this.#handlers[name]?.(id);
+    this.#handlers[choice]?.(id);
   }
 
   #hideRoomName() {
@@ -200,21 +206,31 @@ export class RoomView {
   }
 
   async #copyRoomName() {
-    // Clipboards can be forbidden by the browser or by the person; then the name can still be selected by hand.
-    const copied = await navigator.clipboard.writeText(this.#room).then(
-      () => true,
-      () => false,
-    );
-    byId("copy-room", HTMLElement).toggleAttribute("data-done", copied);
-    this.#say("say-status", copied ? "Room name copied." : "The browser did not allow copying.");
+    byId("copy-room", HTMLElement).toggleAttribute("data-done", await this.#copy(this.#room, "Room name"));
   }
 
   /**
-   * @param {"say-status"|"say-alert"} id a live region that is there from the start: new ones often go unheard
-   * @param {string} sentence
+   * @param {string} text
+   * @param {string} what it is
    */
-  #say(id, sentence) {
-    const line = make("span", "", sentence);
+  async #copy(text, what) {
+    // Clipboards can be forbidden by the browser or by the person; then the text can still be selected by hand.
+    const copied = await navigator.clipboard.writeText(text).then(
+      () => true,
+      () => false,
+    );
+    byId("say-seen", HTMLElement).replaceChildren();
+    this.#say("say-seen", [copied ? `${what} copied.` : "The browser did not allow copying. Select the text by hand."]);
+    return copied;
+  }
+
+  /**
+   * @param {"say-seen"|"say-status"|"say-alert"} id a live region that is there from the start: new ones often go
+   *   unheard; the first is for the eye, too
+   * @param {Words} words
+   */
+  #say(id, words) {
+    const line = sentence(words);
     byId(id, HTMLElement).append(line);
     setTimeout(() => line.remove(), SAID_MS);
   }
