@@ -30,6 +30,7 @@ from envelope import ServerKey
 from handlers import routes
 from handlers.assets import Assets, AssetsMissing, read_assets
 from handlers.base import NotFoundHandler
+from handlers.client import Client
 from handlers.connection import Connections
 from handlers.pages import PageFacts
 from protocol.session import Timing
@@ -155,7 +156,10 @@ class Site:
             max_payload=chosen.max_payload,
             outbox_bytes=chosen.outbox_bytes,
         )
-        self.connections = Connections({DEFAULT_NAMESPACE: self.chat}, timing, loop, chosen.max_connections)
+        namespaces = {DEFAULT_NAMESPACE: self.chat}
+        self.connections = Connections(
+            lambda connection: Client(connection, namespaces, chosen.max_payload), timing, loop, chosen.max_connections
+        )
         facts = PageFacts(
             filter_punctuation=chosen.filter_punctuation,
             filter_links=chosen.filter_links,

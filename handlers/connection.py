@@ -1,24 +1,34 @@
-"""One client's connection: session, transport, timer, decoder and the namespaces it has joined.
+"""One client's Engine.IO connection: session, transports, timer; and all connections of this process.
 
 Not a handler and not Tornado: the transports hand it frames and are handed frames, so that it is tested with
-fakes for the transport and the clock. Source: the Socket.IO protocol, revision 5.
+fakes for the transport and the clock. Source: the Engine.IO protocol, revision 4.
 """
 
 import logging
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from protocol import Frame, Json, ProtocolError, engineio, socketio
-from protocol.namespace import ConnectRefused, Departure, Namespace
-from protocol.session import Closed, CloseReason, Event, Received, Session, Timing, Via
-from protocol.socketio import Packet, PacketType
+from protocol import Frame, ProtocolError, engineio
+from protocol.engineio import Packet, PacketType
+from protocol.session import Closed, CloseReason, Event, Probed, Received, Session, Timing, Upgraded, UpgradeFailed, Via
 from rooms.clock import Cancellable, Clock
 
 logger = logging.getLogger(__name__)
 
 ID_BYTES = 15
 """120 bits: an Engine.IO session id is a bearer secret."""
+HOLD_WHILE_PROBING = 0.1
+"""Seconds that a poll is held while its client waits for the last one to end: not so long that the upgrade is
+slow, not so short that a client that never ends it polls without a pause."""
+FAREWELL_SECONDS = 30.0
+"""How long a client that is between two polls may take to fetch the news that its session is over."""
+
+NOOP = engineio.encode(Packet(PacketType.NOOP))
+CLOSE = engineio.encode(Packet(PacketType.CLOSE))
+
+DECIDED_HERE = frozenset({CloseReason.FORCED_CLOSE, CloseReason.FORCED_SERVER_CLOSE, CloseReason.SLOW_CONSUMER})
+"""Ends of which a client that is there cannot know by itself."""
 
 
 class Transport(Protocol):
@@ -28,73 +38,81 @@ class Transport(Protocol):
         """Whether `send` may be called now: what was sent before is on its way, or a poll waits."""
 
     def send(self, frames: Sequence[Frame]) -> None:
-        """Sends; calls `Connection.flush` when it is writable again."""
+        """Sends; whoever owns it calls `Connection.flush` when it is writable again."""
 
-    def close(self, reason: CloseReason) -> None:
-        """Closes the line after what has been sent."""
+    def retire(self) -> None:
+        """Another transport has taken over: nobody is to wait for this one any more."""
+
+    def close(self, reason: CloseReason, rest: Sequence[Frame]) -> bool:
+        """Closes the line after what has been sent and `rest`; answers whether the client gets to know of it."""
 
 
-class ServerSocket:
-    """One client in one namespace: protocol.namespace.Socket."""
+class Application(Protocol):
+    """What speaks over a connection: Socket.IO, mostly (handlers.client.Client)."""
 
-    def __init__(self, connection: "Connection", namespace: str) -> None:
-        self._connection = connection
-        self._namespace = namespace
-        self._id = secrets.token_urlsafe(ID_BYTES)
+    async def message(self, data: str | bytes) -> None:
+        """One message of the client. Raises ProtocolError for what its protocol does not allow."""
 
-    @property
-    def id(self) -> str:
-        return self._id
-
-    def emit(self, event: str, *args: Json) -> None:
-        self.send(socketio.encode(Packet(PacketType.EVENT, self._namespace, data=[event, *args])))
-
-    def send(self, frames: Sequence[Frame]) -> None:
-        if self._connection.holds(self._namespace, self):
-            self._connection.send(frames)
-
-    def disconnect(self) -> None:
-        if self._connection.holds(self._namespace, self):
-            self._connection.expel(self._namespace)
+    def closed(self) -> None:
+        """The connection is over. Called once."""
 
 
 class Connection:
-    """Drives the session of one client and speaks Socket.IO with it.
+    """Drives the session of one client over the transport that it uses, and the one that it may change to.
 
-    `receive` must be awaited before the next frame of the same client is handed in: that keeps its events in
-    order, and lets a busy server slow its client down instead of queueing for it.
+    `receive` and `take` must be awaited before the next frame of the same transport is handed in: that keeps a
+    client's messages in order, and lets a busy server slow its client down instead of queueing for it.
     """
 
     def __init__(
         self,
         transport: Transport,
         via: Via,
-        namespaces: Mapping[str, Namespace],
+        attend: Callable[["Connection"], Application],
         timing: Timing,
         clock: Clock,
-        on_closed: Callable[["Connection"], None],
+        on_closed: Callable[["Connection", Sequence[Frame]], None],
     ) -> None:
+        self.session = Session(secrets.token_urlsafe(ID_BYTES), via, timing, clock.time())
         self._transport = transport
-        self._namespaces = namespaces
+        self._candidate: Transport | None = None
         self._clock = clock
         self._on_closed = on_closed
-        self._sockets: dict[str, ServerSocket] = {}
-        self._decoder = socketio.Decoder(timing.max_payload)
+        self._handling = False
+        self._hold: Cancellable | None = None
         self._timer: Cancellable | None = None
         self._timer_due = 0.0
-        self.session = Session(secrets.token_urlsafe(ID_BYTES), via, timing, clock.time())
+        self._application = attend(self)
 
     def start(self) -> None:
         """Sends the handshake and lets the session's clock run."""
         self.flush()
         self._arm()
 
-    async def receive(self, frame: Frame, via: Via) -> None:
-        """A frame came in over `via`."""
+    @property
+    def transport(self) -> Transport:
+        """The one that is in use now."""
+        return self._transport
+
+    async def receive(self, frame: Frame, transport: Transport) -> None:
+        """A frame came in over a WebSocket."""
         try:
             packet = engineio.decode(frame)
         except ProtocolError:
-            self.close(CloseReason.PARSE_ERROR)
+            self._broken(transport)
+        else:
+            await self.take(packet, transport)
+
+    async def take(self, packet: Packet, transport: Transport) -> None:
+        """A packet came in."""
+        if transport is self._transport:
+            via = self.session.via
+        elif transport is self._candidate and not (self._handling and packet.type is PacketType.UPGRADE):
+            via = Via.WEBSOCKET
+        else:
+            # From a transport that has been given up; or whose client takes it into use before what it sent over
+            # the other is handled, and would have its messages handled side by side.
+            self._broken(transport)
             return
         for event in self.session.receive(packet, via=via, now=self._clock.time()):
             if isinstance(event, Received):
@@ -109,30 +127,45 @@ class Connection:
         self.flush()
 
     def flush(self) -> None:
-        """Hands the transport what waits for it, if it can take it."""
-        if self.session.closed is None and self._transport.writable():
-            frames = self.session.take()
-            if frames:
-                self._transport.send(frames)
+        """Hands the transport what waits for it, if it can take it; ends a poll that the client wants to end."""
+        if self.session.closed is not None or not self._transport.writable():
+            return
+        frames = self.session.take()
+        if frames:
+            self._transport.send(frames)
+        elif self.session.probing and self._hold is None:
+            self._hold = self._clock.call_later(HOLD_WHILE_PROBING, self._end_poll)
+
+    def begin_upgrade(self, transport: Transport) -> bool:
+        """A WebSocket asks to take over. False where it must be closed."""
+        if not self.session.begin_upgrade(self._clock.time()):
+            return False
+        self._candidate = transport
+        self._arm()
+        return True
+
+    def lost(self, transport: Transport, reason: CloseReason) -> None:
+        """A transport's line has ended, which ends the session if it was the one in use."""
+        if transport is self._transport:
+            self.close(reason)
+        elif transport is self._candidate:
+            self._candidate = None
+            self.session.abandon_upgrade()
 
     def close(self, reason: CloseReason) -> None:
         """Ends the session, for the given reason unless it had ended already."""
         self._apply(self.session.close(reason))
 
-    def holds(self, namespace: str, socket: ServerSocket) -> bool:
-        """Whether this very socket is joined to the namespace."""
-        return self._sockets.get(namespace) is socket
-
-    def expel(self, namespace: str) -> None:
-        """The server puts the client out of a namespace; the connection stays."""
-        del self._sockets[namespace]
-        self.send(socketio.encode(Packet(PacketType.DISCONNECT, namespace)))
+    def _broken(self, transport: Transport) -> None:
+        """What came over a transport is no Engine.IO."""
+        self.lost(transport, CloseReason.PARSE_ERROR)
+        if self.session.closed is None:
+            transport.close(CloseReason.PARSE_ERROR, [])
 
     async def _message(self, data: str | bytes) -> None:
+        self._handling = True
         try:
-            packet = self._decoder.feed(data)
-            if packet is not None:
-                await self._dispatch(packet)
+            await self._application.message(data)
         except ProtocolError as error:
             logger.info("a connection broke the protocol: %s", error)
             self.close(CloseReason.FORCED_CLOSE)
@@ -140,59 +173,52 @@ class Connection:
             # The edge for messages: a bug met one client's event. That client goes; the server and this log stay.
             logger.exception("an event could not be handled")
             self.close(CloseReason.FORCED_CLOSE)
-
-    async def _dispatch(self, packet: Packet) -> None:
-        if packet.type is PacketType.CONNECT:
-            self._connect(packet)
-            return
-        socket = self._sockets.get(packet.namespace)
-        if socket is None:
-            raise ProtocolError("a packet for a namespace that is not joined")
-        match packet.type:
-            case PacketType.EVENT:
-                answer = await self._namespaces[packet.namespace].event(socket, packet.data[0], packet.data[1:])
-                if packet.id is not None and self.holds(packet.namespace, socket):
-                    self.send(socketio.encode(Packet(PacketType.ACK, packet.namespace, packet.id, answer)))
-            case PacketType.DISCONNECT:
-                del self._sockets[packet.namespace]
-                self._namespaces[packet.namespace].disconnected(socket, Departure.LEFT)
-            case PacketType.ACK:
-                pass  # an answer to nothing: this server asks for none
-            case _:
-                raise ProtocolError("a packet that only servers send")
-
-    def _connect(self, packet: Packet) -> None:
-        name = packet.namespace
-        namespace = self._namespaces.get(name)
-        if name in self._sockets:
-            raise ProtocolError("a namespace joined twice")
-        try:
-            if namespace is None:
-                raise ConnectRefused("Invalid namespace")
-            namespace.authorize(packet.data)
-        except ConnectRefused as refused:
-            self.send(socketio.encode(Packet(PacketType.CONNECT_ERROR, name, data={"message": str(refused)})))
-            return
-        socket = ServerSocket(self, name)
-        self.session.connected()
-        self.send(socketio.encode(Packet(PacketType.CONNECT, name, data={"sid": socket.id})))
-        if self.session.closed is None:
-            self._sockets[name] = socket
-            namespace.connected(socket)
+        finally:
+            self._handling = False
 
     def _apply(self, events: Sequence[Event]) -> None:
         for event in events:
-            if isinstance(event, Closed):
-                self._closed(event.reason)
+            match event:
+                case Probed(frame):
+                    self._probed(frame)
+                case Upgraded():
+                    self._upgraded()
+                case UpgradeFailed():
+                    self._give_up_candidate()
+                case Closed(reason):
+                    self._closed(reason)
+
+    def _probed(self, answer: Frame) -> None:
+        if self._candidate is not None:
+            self._candidate.send([answer])
+        self._end_poll()
+
+    def _end_poll(self) -> None:
+        """While the client waits for its last poll to end, none is held for long."""
+        self._hold = None
+        if self.session.probing and self._transport.writable():
+            self._transport.send(self.session.take() or [NOOP])
+
+    def _upgraded(self) -> None:
+        if self._candidate is not None:
+            before, self._transport, self._candidate = self._transport, self._candidate, None
+            before.retire()
+            self.flush()
+
+    def _give_up_candidate(self, reason: CloseReason = CloseReason.TRANSPORT_ERROR) -> None:
+        candidate, self._candidate = self._candidate, None
+        if candidate is not None:
+            candidate.close(reason, [])
 
     def _closed(self, reason: CloseReason) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        sockets, self._sockets = self._sockets, {}
-        self._transport.close(reason)
-        self._on_closed(self)
-        for name, socket in sockets.items():
-            self._namespaces[name].disconnected(socket, Departure.LOST)
+        for timer in (self._timer, self._hold):
+            if timer is not None:
+                timer.cancel()
+        self._give_up_candidate(reason)
+        rest = [] if reason is CloseReason.SLOW_CONSUMER else self.session.take()
+        told = self._transport.close(reason, rest)
+        self._on_closed(self, [] if told or reason not in DECIDED_HERE else [*rest, CLOSE])
+        self._application.closed()
 
     def _arm(self) -> None:
         """One timer a connection. A deadline that moved away needs no new one: that tick finds nothing due."""
@@ -212,23 +238,24 @@ class Connection:
 
 
 class Connections:
-    """All connections of this process, and the namespaces that they may join."""
+    """All connections of this process. `attend` gives each its application."""
 
-    def __init__(self, namespaces: Mapping[str, Namespace], timing: Timing, clock: Clock, at_most: int) -> None:
-        self._namespaces = namespaces
+    def __init__(self, attend: Callable[[Connection], Application], timing: Timing, clock: Clock, at_most: int) -> None:
         self.timing = timing
+        self._attend = attend
         self._clock = clock
         self._at_most = at_most
         self._open: dict[str, Connection] = {}
+        self._farewells: dict[str, tuple[Sequence[Frame], Cancellable]] = {}
 
     @property
     def full(self) -> bool:
         """Whether one more would be too many."""
-        return len(self._open) >= self._at_most
+        return len(self._open) + len(self._farewells) >= self._at_most
 
     def open(self, transport: Transport, via: Via) -> Connection:
         """A new session over a transport that is ready to send."""
-        connection = Connection(transport, via, self._namespaces, self.timing, self._clock, self._forget)
+        connection = Connection(transport, via, self._attend, self.timing, self._clock, self._forget)
         self._open[connection.session.sid] = connection
         connection.start()
         return connection
@@ -237,11 +264,24 @@ class Connections:
         """The connection with this Engine.IO session id, if it is open."""
         return self._open.get(sid)
 
+    def farewell(self, sid: str) -> Sequence[Frame]:
+        """What a session that is over still has to say to its client, once; nothing, mostly."""
+        frames, timer = self._farewells.pop(sid, ((), None))
+        if timer is not None:
+            timer.cancel()
+        return frames
+
     def close(self) -> None:
         """The server stops: every client is let go and will try to come back."""
         self._at_most = 0  # also for handshakes that are under way
         for connection in tuple(self._open.values()):
             connection.close(CloseReason.SHUTTING_DOWN)
+        for sid in tuple(self._farewells):
+            self.farewell(sid)
 
-    def _forget(self, connection: Connection) -> None:
-        self._open.pop(connection.session.sid, None)
+    def _forget(self, connection: Connection, farewell: Sequence[Frame]) -> None:
+        sid = connection.session.sid
+        self._open.pop(sid, None)
+        if farewell:
+            timer = self._clock.call_later(FAREWELL_SECONDS, lambda: self.farewell(sid))
+            self._farewells[sid] = (farewell, timer)

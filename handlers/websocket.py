@@ -1,25 +1,17 @@
-"""The WebSocket transport at /socket.io/: HTTP checks, then frames to and from a Connection.
+"""The WebSocket transport: frames to and from a Connection, its own or one that polls and wants to change over.
 
-Source: the Engine.IO protocol, revision 4, and the errors of the reference server (codes 0 to 5).
+Source: the Engine.IO protocol, revision 4 (sections "WebSocket", "Upgrade").
 """
 
-from collections.abc import Sequence
-from urllib.parse import urlsplit
+from collections.abc import Collection, Sequence
 
 import tornado.websocket
 from tornado.concurrent import Future
 
-from handlers.base import BaseHandler
 from handlers.connection import Connection, Connections
-from protocol import Frame, engineio, strict_json
+from handlers.engine import EngineHandler
+from protocol import Frame
 from protocol.session import CloseReason, Via
-
-UNKNOWN_TRANSPORT = (0, "Transport unknown")
-UNKNOWN_SESSION = (1, "Session ID unknown")
-BAD_METHOD = (2, "Bad handshake method")
-BAD_REQUEST = (3, "Bad request")
-FORBIDDEN = (4, "Forbidden")
-UNSUPPORTED_VERSION = (5, "Unsupported protocol version")
 
 GOING_AWAY = 1001
 
@@ -51,71 +43,52 @@ class SocketTransport:
             self._sending = None
             self._handler.flush_connection()
 
-    def close(self, reason: CloseReason) -> None:
+    def retire(self) -> None:
+        pass  # nothing takes over from a WebSocket
+
+    def close(self, reason: CloseReason, rest: Sequence[Frame]) -> bool:
         # Tornado cuts the line itself if the peer has not closed its side within five seconds.
+        self.send(rest)
         self._handler.close(GOING_AWAY if reason is CloseReason.SHUTTING_DOWN else None)
+        return True
 
 
-class WebSocketHandler(BaseHandler, tornado.websocket.WebSocketHandler):
+class WebSocketHandler(EngineHandler, tornado.websocket.WebSocketHandler):
     """One client's WebSocket. Anything wrong with the request is answered instead of the upgrade."""
 
-    def initialize(self, connections: Connections, allowed_origins: Sequence[str]) -> None:
-        self._connections = connections
-        self._allowed_origins = allowed_origins
+    via = Via.WEBSOCKET
+
+    def initialize(self, connections: Connections, allowed_origins: Collection[str]) -> None:
+        super().initialize(connections, allowed_origins)
+        self._transport = SocketTransport(self)
         self._connection: Connection | None = None
 
-    async def prepare(self) -> None:
-        refusal = self._refusal()
-        if refusal is not None:
-            self.refuse(*refusal)
-        elif self._connections.full:
-            self.set_status(503)
-            self.set_header("Retry-After", "10")
-            self.finish()
+    def prepare(self) -> None:
+        if (refusal := self.judge()) is not None:
+            self.refuse(refusal)
 
-    def _refusal(self) -> tuple[int, str] | None:
-        """The first thing wrong, in the reference server's order, with strangers' pages turned away early."""
-        transport, sid = self.get_query_argument("transport", ""), self.get_query_argument("sid", "")
-        if transport != Via.WEBSOCKET:
-            return UNKNOWN_TRANSPORT
-        origin = self.request.headers.get("Origin")
-        if origin is not None and not self.check_origin(origin):
-            return FORBIDDEN
-        if sid:
-            return UNKNOWN_SESSION if self._connections.find(sid) is None else BAD_REQUEST
-        if self.request.method != "GET":
-            return BAD_METHOD
-        if self.request.headers.get("Upgrade", "").lower() != "websocket":
-            return BAD_REQUEST
-        if self.get_query_argument("EIO", "") != engineio.VERSION:
-            return UNSUPPORTED_VERSION
-        return None
-
-    def refuse(self, code: int, message: str) -> None:
-        """The documented JSON error."""
-        self.set_status(403 if (code, message) == FORBIDDEN else 400)
-        self.set_header("Content-Type", "application/json")
-        self.finish(strict_json.dump({"code": code, "message": message}))
-
-    def check_origin(self, origin: str) -> bool:
-        """Pages of this site, and of those that the operator lists; a WebSocket knows no other protection."""
-        try:
-            return urlsplit(origin).netloc == self.request.host or origin in self._allowed_origins
-        except ValueError:
-            return False
+    def fits(self, connection: Connection | None) -> bool:
+        return self.request.method == "GET" and self.request.headers.get("Upgrade", "").lower() == "websocket"
 
     def open(self, *args: str, **kwargs: str) -> None:
         # Nagle would hold the second of two small frames until the first is acknowledged, 40 ms later.
         self.set_nodelay(True)
-        self._connection = self._connections.open(SocketTransport(self), Via.WEBSOCKET)
+        if not self.sid:
+            self._connection = self._connections.open(self._transport, Via.WEBSOCKET)
+            return
+        connection = self._connections.find(self.sid)
+        if connection is not None and connection.begin_upgrade(self._transport):
+            self._connection = connection
+        else:
+            self.close()
 
     async def on_message(self, message: str | bytes) -> None:
         if self._connection is not None:
-            await self._connection.receive(message, Via.WEBSOCKET)
+            await self._connection.receive(message, self._transport)
 
     def on_close(self) -> None:
         if self._connection is not None:
-            self._connection.close(CloseReason.TRANSPORT_CLOSE)
+            self._connection.lost(self._transport, CloseReason.TRANSPORT_CLOSE)
 
     def flush_connection(self) -> None:
         """The line has taken what was sent."""

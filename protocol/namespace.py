@@ -3,7 +3,7 @@
 Source: the Socket.IO protocol, revision 5 (sections "Connection to a namespace", "Disconnection").
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import StrEnum
 from typing import Protocol
 
@@ -30,6 +30,9 @@ class Socket(Protocol):
 
     def emit(self, event: str, *args: Json) -> None:
         """Queues one event for this client."""
+
+    def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
+        """Queues one event; its ack's arguments go to `answered`, once, or never if the client goes first."""
 
     def send(self, frames: Sequence[Frame]) -> None:
         """Queues frames that were encoded once for many clients (`protocol.socketio.encode`)."""

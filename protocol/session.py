@@ -96,7 +96,7 @@ class Session:
     `Closed` nothing happens any more: each later call answers an empty list.
     """
 
-    def __init__(self, sid: str, via: Via, timing: Timing, now: float, *, can_upgrade: bool = False) -> None:
+    def __init__(self, sid: str, via: Via, timing: Timing, now: float) -> None:
         self.sid = sid
         self.via = via
         self._timing = timing
@@ -108,7 +108,7 @@ class Session:
         self._connect_due: float | None = now + timing.connect_timeout
         self._upgrade = _Upgrade.NONE
         self._upgrade_due: float | None = None
-        upgrades = (Via.WEBSOCKET.value,) if can_upgrade and via is Via.POLLING else ()
+        upgrades = (Via.WEBSOCKET.value,) if via is Via.POLLING else ()
         self._queue(
             encode(
                 Handshake(sid, upgrades, timing.ping_interval, timing.ping_timeout, timing.max_payload).packet(),

@@ -58,11 +58,14 @@ class FakeClock:
 
 @dataclass(slots=True)
 class FakeTransport:
-    """handlers.connection.Transport. `open` is whether it takes frames now."""
+    """handlers.connection.Transport. `open` is whether it takes frames now; `tells`, whether a client that it is not
+    open to gets to know of a close, as over a WebSocket."""
 
     sent: list[Frame] = field(default_factory=list)
     closed: list[CloseReason] = field(default_factory=list)
     open: bool = True
+    retired: int = 0
+    tells: bool = True
 
     def writable(self) -> bool:
         return self.open
@@ -73,8 +76,14 @@ class FakeTransport:
         assert frames, "nothing was sent"
         self.sent += frames
 
-    def close(self, reason: CloseReason) -> None:
+    def retire(self) -> None:
+        self.retired += 1
+
+    def close(self, reason: CloseReason, rest: Sequence[Frame]) -> bool:
+        if self.open:
+            self.sent += rest
         self.closed.append(reason)
+        return self.tells or self.open
 
     def taken(self) -> list[Frame]:
         """What was sent since the last look."""

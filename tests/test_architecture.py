@@ -55,6 +55,7 @@ PYTHON = {
         ("protocol*", "rooms*", "envelope"), not_even=("os", "pathlib", "socket", "ssl", "threading", "time")
     ),
     "handlers/connection.py": May(("protocol*", "rooms*"), not_even=("os", "socket", "time")),
+    "handlers/client.py": May(("protocol*", "handlers.connection"), not_even=("asyncio", "os", "socket", "time")),
     "handlers/assets.py": May(not_even=("asyncio", "os", "socket")),
     "handlers/pages.py": May(("protocol*", "rooms*", "handlers*"), ("tornado", "bleach")),
     "handlers/*": May(("protocol*", "rooms*", "handlers*"), ("tornado",), not_even=("os", "socket", "time")),

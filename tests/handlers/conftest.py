@@ -11,6 +11,7 @@ from tornado.platform.asyncio import BaseAsyncIOLoop
 from handlers import routes
 from handlers.assets import Assets, read_assets
 from handlers.base import NotFoundHandler
+from handlers.client import Client
 from handlers.connection import Connections
 from handlers.pages import PageFacts
 from protocol.session import Timing
@@ -64,7 +65,9 @@ def echo() -> Echo:
 @pytest.fixture
 def connections(io_loop: BaseAsyncIOLoop, echo: Echo) -> Connections:
     timing = Timing(max_payload=MAX_PAYLOAD, outbox_bytes=100_000)
-    return Connections({"/": echo}, timing, io_loop.asyncio_loop, at_most=3)
+    return Connections(
+        lambda connection: Client(connection, {"/": echo}, MAX_PAYLOAD), timing, io_loop.asyncio_loop, at_most=3
+    )
 
 
 @pytest.fixture

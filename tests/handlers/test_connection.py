@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 import pytest
 
+from handlers.client import Client
 from handlers.connection import Connection, Connections
 from protocol import Frame
 from protocol.namespace import Departure, Namespace
@@ -24,7 +25,10 @@ class Line:
         self.echo = Echo()
         self.clock = FakeClock()
         self.transport = FakeTransport()
-        self.connections = Connections(namespaces or {"/": self.echo}, timing, self.clock, at_most=2)
+        spoken = namespaces or {"/": self.echo}
+        self.connections = Connections(
+            lambda connection: Client(connection, spoken, timing.max_payload), timing, self.clock, at_most=2
+        )
         self.connection: Connection = self.connections.open(self.transport, Via.WEBSOCKET)
         self.handshake = self.transport.taken()
 
@@ -34,7 +38,7 @@ class Line:
 
     async def _receive(self, frames: tuple[Frame, ...]) -> None:
         for frame in frames:
-            await self.connection.receive(frame, Via.WEBSOCKET)
+            await self.connection.receive(frame, self.transport)
 
     @property
     def events(self) -> list[tuple[object, ...]]:
@@ -338,7 +342,7 @@ def test_whoever_goes_while_an_event_is_answered_gets_no_answer() -> None:
     line = joined()
 
     async def leave_meanwhile() -> None:
-        event = asyncio.ensure_future(line.connection.receive('421["pause"]', Via.WEBSOCKET))
+        event = asyncio.ensure_future(line.connection.receive('421["pause"]', line.transport))
         await asyncio.sleep(0)
         line.connection.close(CloseReason.TRANSPORT_CLOSE)
         line.echo.resume()

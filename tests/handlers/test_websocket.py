@@ -79,7 +79,7 @@ async def test_the_query_may_be_in_any_order_and_hold_more(http_port: int, query
         ("", 0, "Transport unknown"),
         ("EIO=4", 0, "Transport unknown"),
         ("EIO=4&transport=", 0, "Transport unknown"),
-        ("EIO=4&transport=polling", 0, "Transport unknown"),
+        ("EIO=4&transport=Polling", 0, "Transport unknown"),
         ("EIO=4&transport=WebSocket", 0, "Transport unknown"),
         ("EIO=3&transport=flashsocket&sid=x", 0, "Transport unknown"),
         ("EIO=4&transport=websocket&sid=nobody", 1, "Session ID unknown"),
@@ -133,9 +133,10 @@ async def test_a_query_that_is_no_text_is_refused(http_port: int) -> None:
 async def test_a_session_survives_whoever_comes_with_its_id(http_port: int, connections: Connections) -> None:
     async with await opened(http_port) as client:
         (sid,) = connections._open
-        for version in ("4", "3"):
-            answer = await refusal(http_port, f"EIO={version}&transport=websocket&sid={sid}")
-            assert json.loads(answer.body) == {"code": 3, "message": "Bad request"}
+        answer = await refusal(http_port, f"EIO=3&transport=websocket&sid={sid}")
+        assert json.loads(answer.body) == {"code": 3, "message": "Bad request"}
+        async with await RawWebSocket.open(http_port, f"{QUERY}&sid={sid}") as other:
+            assert await other.end() == 0
         client.send('421["a"]')
         assert await client.text() == "431[]"
 

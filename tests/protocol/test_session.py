@@ -22,9 +22,9 @@ PROBE, UPGRADE = Packet(PacketType.PING, "probe"), Packet(PacketType.UPGRADE)
 PONG, CLOSE = Packet(PacketType.PONG), Packet(PacketType.CLOSE)
 
 
-def born(via: Via = WEBSOCKET, *, connected: bool = True, can_upgrade: bool = False) -> Session:
+def born(via: Via = WEBSOCKET, *, connected: bool = True) -> Session:
     """A session whose handshake is on its way."""
-    session = Session("sid", via, TIMING, BORN, can_upgrade=can_upgrade)
+    session = Session("sid", via, TIMING, BORN)
     session.take()
     if connected:
         session.connected()
@@ -44,14 +44,9 @@ def closed(reason: CloseReason) -> list[Event]:
 # -- the handshake
 
 
-@pytest.mark.parametrize(
-    ("via", "can_upgrade", "upgrades"),
-    [(WEBSOCKET, True, []), (WEBSOCKET, False, []), (POLLING, False, []), (POLLING, True, ["websocket"])],
-)
-def test_the_handshake_comes_first_and_offers_what_there_is(
-    via: Via, upgrades: list[str], *, can_upgrade: bool
-) -> None:
-    session = Session("sid", via, TIMING, BORN, can_upgrade=can_upgrade)
+@pytest.mark.parametrize(("via", "upgrades"), [(WEBSOCKET, []), (POLLING, ["websocket"])])
+def test_the_handshake_comes_first_and_offers_what_there_is(via: Via, upgrades: list[str]) -> None:
+    session = Session("sid", via, TIMING, BORN)
     session.send(["4later"])
     handshake, later = session.take()
     assert isinstance(handshake, str)
@@ -386,7 +381,7 @@ class AnyLife(RuleBasedStateMachine):
 
     @initialize(via=st.sampled_from(Via))
     def begin(self, via: Via) -> None:
-        self.session = Session("sid", via, TIMING, BORN, can_upgrade=True)
+        self.session = Session("sid", via, TIMING, BORN)
         self.session.take()
 
     def note(self, events: list[Event], *, was_closed: CloseReason | None) -> None:

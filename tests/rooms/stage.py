@@ -65,6 +65,9 @@ class FakeSocket:
     def emit(self, event: str, *args: Json) -> None:
         self.send(encode(Packet(PacketType.EVENT, data=[event, *args])))
 
+    def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
+        raise AssertionError("the chat asks for no acks")
+
     def send(self, frames: Sequence[Frame]) -> None:
         if self.connected and self.breaks is not None:
             breaks, self.breaks = self.breaks, None

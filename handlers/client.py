@@ -1,0 +1,126 @@
+"""One Socket.IO client: the namespaces that it has joined over its connection, events and acks both ways.
+
+Knows nothing of transports, HTTP or rooms. Source: the Socket.IO protocol, revision 5.
+"""
+
+import itertools
+import secrets
+from collections.abc import Callable, Mapping, Sequence
+
+from handlers.connection import ID_BYTES, Connection
+from protocol import Frame, Json, ProtocolError, socketio
+from protocol.namespace import ConnectRefused, Departure, Namespace
+from protocol.session import CloseReason
+from protocol.socketio import Packet, PacketType
+
+MAX_UNANSWERED = 1000
+"""Acks that one client may owe: who takes events and never answers would let the server wait for ever."""
+
+
+class ServerSocket:
+    """One client in one namespace: protocol.namespace.Socket."""
+
+    def __init__(self, client: "Client", namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._id = secrets.token_urlsafe(ID_BYTES)
+        self._numbers = itertools.count()
+        self._asked: dict[int, Callable[[list[Json]], None]] = {}
+
+    @property
+    def id(self) -> str:
+        return self._id
+
+    def emit(self, event: str, *args: Json) -> None:
+        self.send(socketio.encode(Packet(PacketType.EVENT, self._namespace, data=[event, *args])))
+
+    def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
+        if not self._client.holds(self._namespace, self):
+            return
+        if len(self._asked) >= MAX_UNANSWERED:
+            self._client.connection.close(CloseReason.SLOW_CONSUMER)
+            return
+        number = next(self._numbers)
+        self._asked[number] = answered
+        self.send(socketio.encode(Packet(PacketType.EVENT, self._namespace, number, [event, *args])))
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        if self._client.holds(self._namespace, self):
+            self._client.connection.send(frames)
+
+    def disconnect(self) -> None:
+        if self._client.holds(self._namespace, self):
+            self._client.expel(self._namespace)
+
+    def answer(self, number: int, args: list[Json]) -> None:
+        """The client acknowledged an event; what nobody asked for, or twice, is nothing."""
+        answered = self._asked.pop(number, None)
+        if answered is not None:
+            answered(args)
+
+
+class Client:
+    """handlers.connection.Application: Socket.IO over one connection, with these namespaces."""
+
+    def __init__(self, connection: Connection, namespaces: Mapping[str, Namespace], max_bytes: int) -> None:
+        self.connection = connection
+        self._namespaces = namespaces
+        self._decoder = socketio.Decoder(max_bytes)
+        self._sockets: dict[str, ServerSocket] = {}
+
+    def holds(self, namespace: str, socket: ServerSocket) -> bool:
+        """Whether this very socket is joined to the namespace."""
+        return self._sockets.get(namespace) is socket
+
+    def expel(self, namespace: str) -> None:
+        """The server puts the client out of a namespace; the connection stays."""
+        del self._sockets[namespace]
+        self.connection.send(socketio.encode(Packet(PacketType.DISCONNECT, namespace)))
+
+    async def message(self, data: str | bytes) -> None:
+        packet = self._decoder.feed(data)
+        if packet is None:
+            return
+        if packet.type is PacketType.CONNECT:
+            self._connect(packet)
+            return
+        socket = self._sockets.get(packet.namespace)
+        if socket is None:
+            raise ProtocolError("a packet for a namespace that is not joined")
+        match packet.type:
+            case PacketType.EVENT:
+                answer = await self._namespaces[packet.namespace].event(socket, packet.data[0], packet.data[1:])
+                if packet.id is not None:
+                    socket.send(socketio.encode(Packet(PacketType.ACK, packet.namespace, packet.id, answer)))
+            case PacketType.ACK if packet.id is not None:
+                socket.answer(packet.id, packet.data)
+            case PacketType.DISCONNECT:
+                del self._sockets[packet.namespace]
+                self._namespaces[packet.namespace].disconnected(socket, Departure.LEFT)
+            case _:
+                raise ProtocolError("a packet that only servers send")
+
+    def closed(self) -> None:
+        sockets, self._sockets = self._sockets, {}
+        for name, socket in sockets.items():
+            self._namespaces[name].disconnected(socket, Departure.LOST)
+
+    def _connect(self, packet: Packet) -> None:
+        name = packet.namespace
+        namespace = self._namespaces.get(name)
+        if name in self._sockets:
+            raise ProtocolError("a namespace joined twice")
+        try:
+            if namespace is None:
+                raise ConnectRefused("Invalid namespace")
+            namespace.authorize(packet.data)
+        except ConnectRefused as refused:
+            error = Packet(PacketType.CONNECT_ERROR, name, data={"message": str(refused)})
+            self.connection.send(socketio.encode(error))
+            return
+        socket = ServerSocket(self, name)
+        self.connection.session.connected()
+        self.connection.send(socketio.encode(Packet(PacketType.CONNECT, name, data={"sid": socket.id})))
+        if self.connection.session.closed is None:
+            self._sockets[name] = socket
+            namespace.connected(socket)

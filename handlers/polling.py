@@ -1,0 +1,201 @@
+"""The HTTP long-polling transport: a GET waits for frames, a POST brings packets.
+
+Source: the Engine.IO protocol, revision 4 (section "HTTP long-polling"); what is answered to those who break it is
+what the reference server answers.
+"""
+
+import asyncio
+import sys
+from collections.abc import Collection, Sequence
+from typing import cast
+
+import tornado.web
+from tornado.http1connection import HTTP1Connection
+
+from handlers.connection import CLOSE, NOOP, Connection, Connections
+from handlers.engine import BAD_REQUEST, UNKNOWN_SESSION, EngineHandler, Refusal
+from protocol import Frame, ProtocolError
+from protocol.engineio import decode_payload, encode_payload
+from protocol.session import CloseReason, Via
+
+TOO_LARGE = Refusal(413)
+PACKETS_A_TURN = 64
+"""A payload can hold half a million packets; the others are heard in between."""
+BINARY = "application/octet-stream"
+BLAMELESS = frozenset({CloseReason.TRANSPORT_CLOSE, CloseReason.SLOW_CONSUMER, CloseReason.SHUTTING_DOWN})
+"""Ends of a session that a POST may bring about, or see, without anything being wrong with it."""
+
+
+class PollingTransport:
+    """handlers.connection.Transport over one GET after the other: writable while one waits."""
+
+    def __init__(self) -> None:
+        self._poll: asyncio.Future[str] | None = None
+        self.posting: PollingHandler | None = None
+        """The POST that is being read, or whose packets are being handled."""
+
+    def wait(self) -> "asyncio.Future[str] | None":
+        """A poll begins; answers its payload to come, or None where one waits already."""
+        if self._poll is not None:
+            return None
+        self._poll = asyncio.get_running_loop().create_future()
+        return self._poll
+
+    def writable(self) -> bool:
+        return self._poll is not None
+
+    def send(self, frames: Sequence[Frame]) -> None:
+        poll, self._poll = self._poll, None
+        if poll is not None:
+            poll.set_result(encode_payload(frames))
+
+    def retire(self) -> None:
+        self.send([NOOP])
+
+    def close(self, reason: CloseReason, rest: Sequence[Frame]) -> bool:
+        told = self.writable()
+        # Who closes needs not be told so, but its poll must end, and never with an empty body.
+        self.send([NOOP] if reason is CloseReason.TRANSPORT_CLOSE else [*rest, CLOSE])
+        return told
+
+
+@tornado.web.stream_request_body
+class PollingHandler(EngineHandler):
+    """One GET or POST of a client that polls.
+
+    What is refused is refused when its body has come, and is thrown away: an answer in the middle of it would be lost
+    with the reset of the line. A body beyond all measure is cut off.
+    """
+
+    via = Via.POLLING
+
+    def initialize(self, connections: Connections, allowed_origins: Collection[str]) -> None:
+        super().initialize(connections, allowed_origins)
+        self._max_payload = connections.timing.max_payload
+        self._connection: Connection | None = None
+        self._transport = PollingTransport()
+        self._refusal: Refusal | None = None
+        self._body = bytearray()
+        self._size = 0
+
+    def prepare(self) -> None:
+        """Looks at the head of the request; a POST counts from here on."""
+        # Tornado's own bound cuts the line without an answer.
+        cast(HTTP1Connection, self.request.connection).set_max_body_size(sys.maxsize)
+        self._refusal = self.judge()
+        if self._refusal is None and (connection := self._connections.find(self.sid)) is not None:
+            self._connection, self._transport = connection, cast(PollingTransport, connection.transport)
+            if self.request.method == "POST":
+                self._refusal = self._begin_post(connection)
+        length = self.request.headers.get("Content-Length", "")
+        if length.isdecimal():
+            self._measure(int(length))
+
+    def data_received(self, chunk: bytes) -> None:
+        self._size += len(chunk)
+        self._measure(self._size)
+        if self._refusal is None:
+            self._body += chunk
+
+    async def get(self) -> None:
+        self._refusal = self._refusal or self._overtaken()
+        if self._refusal is not None:
+            farewell = self._connections.farewell(self.sid)
+            if farewell:
+                self._answer(encode_payload(farewell))
+            else:
+                self.refuse(self._refusal)
+            return
+        if self._connection is None:
+            self._connection = self._connections.open(self._transport, Via.POLLING)
+        poll = self._transport.wait()
+        if poll is None:
+            self.refuse(_broken_off(self._connection))
+        else:
+            self._connection.flush()
+            self._answer(await poll)
+
+    async def post(self) -> None:
+        self._refusal = self._refusal or self._overtaken()
+        if self._refusal is None and self._connection is not None:
+            self._refusal = await self._bring(self._connection)
+        self._end_post()
+        if self._refusal is not None:
+            self.refuse(self._refusal)
+        else:
+            self._answer("ok")
+
+    def options(self) -> None:
+        if self._refusal is not None:
+            self.refuse(self._refusal)
+        else:
+            super().options()
+
+    def head(self) -> None:
+        """As every other method that is never right."""
+        self.refuse(self._refusal or BAD_REQUEST)
+
+    put = patch = delete = head
+
+    def fits(self, connection: Connection | None) -> bool:
+        return self.request.method in {"GET", "POST"} and (
+            connection is None or isinstance(connection.transport, PollingTransport)
+        )
+
+    def on_connection_close(self) -> None:
+        super().on_connection_close()
+        if self._connection is not None and not self._finished:
+            self._end_post()
+            self._connection.lost(self._transport, CloseReason.TRANSPORT_ERROR)
+
+    def _measure(self, size: int) -> None:
+        """A body of this size is coming, or has come."""
+        if size > self._max_payload:
+            self._refusal = self._refusal or TOO_LARGE
+            self._body.clear()
+        if size > 2 * self._max_payload and not self._finished:
+            self._end_post()
+            self.refuse(self._refusal or TOO_LARGE)
+
+    def _begin_post(self, connection: Connection) -> Refusal | None:
+        kind = self.request.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+        if self._transport.posting is not None or kind == BINARY:
+            return _broken_off(connection)
+        self._transport.posting = self
+        return None
+
+    def _end_post(self) -> None:
+        if self._transport.posting is self:
+            self._transport.posting = None
+
+    async def _bring(self, connection: Connection) -> Refusal | None:
+        """Hands the connection what the body holds, packet by packet, up to a bad one."""
+        try:
+            for number, packet in enumerate(decode_payload(self._body.decode())):
+                if connection.session.closed is not None:
+                    break
+                await connection.take(packet, self._transport)
+                if number % PACKETS_A_TURN == 0:
+                    await asyncio.sleep(0)
+        except (UnicodeDecodeError, ProtocolError):
+            connection.close(CloseReason.PARSE_ERROR)
+        closed = connection.session.closed
+        return None if closed is None or closed in BLAMELESS else BAD_REQUEST
+
+    def _overtaken(self) -> Refusal | None:
+        """Whether the session ended, or changed over to a WebSocket, while this request was on its way."""
+        if self._connection is None:
+            return None
+        if self._connection.session.closed is not None:
+            return UNKNOWN_SESSION
+        return None if self._connection.transport is self._transport else BAD_REQUEST
+
+    def _answer(self, payload: str) -> None:
+        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        self.finish(payload)
+
+
+def _broken_off(connection: Connection) -> Refusal:
+    """Two requests where one is allowed, or no text: that client has lost count."""
+    connection.close(CloseReason.TRANSPORT_ERROR)
+    return Refusal(400)
