@@ -87,6 +87,8 @@ async def test_a_gap_is_told_until_what_was_missing_comes(scene: Scene) -> None:
         scene.speak(voice, "four")
     for seen in (alice, bob):
         assert (seen.texts, seen.alarms) == (["one", "four"], [gone(voice, 2)])
+    for guest in scene.guests:
+        await expect(guest.page.locator("#say-status bdi").last).to_have_text(voice.name)
     async with scene.watching() as (alice, bob):
         for late in (three, two):
             scene.post(voice.member, late)

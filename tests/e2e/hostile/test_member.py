@@ -235,6 +235,8 @@ async def test_a_name_is_nothing_but_a_name(scene: Scene, name: str) -> None:
             await expect(place.locator("bdi.name")).to_have_text(name)
             await expect(place.locator(".tag")).to_have_text(tag)
             assert await place.locator("bdi.name *").count() == 0
+        told = guest.notices.filter(has_text=f"({tag})").locator("bdi")
+        assert await told.all_text_contents() == [name] * 3
         await still_fits(guest)
     scene.spread("user_left", member=voice.member)
 
