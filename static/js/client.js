@@ -13,7 +13,7 @@ import {
 } from "./events.js";
 
 /**
- * @import { Socket } from "socket.io-client"
+ * @import { ManagerOptions, Socket, SocketOptions } from "socket.io-client"
  * @import { Bytes } from "./bytes.js"
  * @import { Room, Sealed, Signer } from "./crypto.js"
  * @import { Channel, ServerKey, Since } from "./envelope.js"
@@ -37,6 +37,8 @@ import {
 // The server answers within milliseconds; this is for lines that are nearly dead.
 const ANSWER_MS = 20_000;
 const LEAVE_MS = 1_000;
+// A person who looks at the page waits; a line that was asleep is found out sooner than by the library's heartbeat.
+const AWAKE_MS = 5_000;
 // A key that the server has just changed makes one join fail; more often something is wrong for good.
 const JOIN_TRIES = 3;
 
@@ -48,6 +50,17 @@ const WHY = new Map([
   [ERRORS.wrongSite, "wrongSite"],
   [ERRORS.unavailable, "unavailable"],
 ]);
+
+/**
+ * What the library is to be made with: refused a WebSocket, it polls at once.
+ * @returns {Partial<ManagerOptions & SocketOptions>}
+ */
+export const makeLine = () => ({
+  transports: ["websocket", "polling"],
+  tryAllTransports: true,
+  timeout: 8_000,
+  autoConnect: false,
+});
 
 /** The one connection of a tab. Every connection of the transport is a new life: a new key, a new join. */
 export class Client {
@@ -64,6 +77,7 @@ export class Client {
   #queue = Promise.resolve();
   #failures = 0;
   #patience = 0;
+  #offline = false;
 
   /**
    * @param {Socket} socket not yet connected
@@ -76,7 +90,7 @@ export class Client {
     this.#owner = owner;
     socket.on("connect", () => this.#begin());
     socket.on("disconnect", (reason) => this.#end(reason));
-    socket.on("connect_error", () => this.#unreachable());
+    socket.on("connect_error", (error) => this.#unreachable(error));
     socket.on(EVENTS.sendPublicKey, (pem) => this.#join(pem));
     this.#hear(EVENTS.connected, readConnected, (snapshot) => this.#joined(snapshot));
     this.#hear(EVENTS.newUser, readUser, owner.user);
@@ -85,12 +99,8 @@ export class Client {
     this.#hear(EVENTS.getMessage, readMessage, owner.message);
   }
 
-  get joined() {
-    return this.#channel !== null;
-  }
-
   start() {
-    this.#owner.status("connecting");
+    this.#tell("connecting");
     this.#expect();
     this.#socket.connect();
   }
@@ -100,6 +110,16 @@ export class Client {
     this.#failures = 0;
     this.#socket.disconnect();
     this.start();
+  }
+
+  /** The device may have slept or changed its network: what timers would notice in their time is looked at now. */
+  wake() {
+    if (this.#offline) return this.restart();
+    if (!this.#channel) return;
+    const life = this.#life;
+    this.#socket.timeout(AWAKE_MS).emit(COMMANDS.getPublicKey, (/** @type {unknown} */ silence) => {
+      if (silence && life === this.#life) this.restart();
+    });
   }
 
   /** Gone at once, for everybody; also when the page is closing, since nothing here waits. */
@@ -157,7 +177,7 @@ export class Client {
 
   #begin() {
     this.#renew();
-    this.#owner.status("connecting");
+    this.#tell("connecting");
     this.#expect();
   }
 
@@ -171,7 +191,10 @@ export class Client {
   /** Whoever connects is let in soon, or is told why not: a server that says nothing is not waited for. */
   #expect() {
     clearTimeout(this.#patience);
-    this.#patience = setTimeout(() => this.#refused(ERRORS.badEnvelope), ANSWER_MS);
+    this.#patience = setTimeout(() => {
+      this.#turn();
+      this.#refused(ERRORS.badEnvelope);
+    }, ANSWER_MS);
   }
 
   /** @param {string} reason */
@@ -180,14 +203,23 @@ export class Client {
     // The library would send what it holds before its connect handlers run, sealed for a channel that is gone.
     this.#socket.sendBuffer = [];
     if (reason === "io client disconnect") return;
-    if (reason === "io server disconnect") this.#owner.status("stopped", "ended");
-    else this.#owner.status("offline");
+    if (reason === "io server disconnect") this.#tell("stopped", "ended");
+    else this.#tell("offline");
   }
 
-  #unreachable() {
+  /** @param {Error} error */
+  #unreachable({ message }) {
     clearTimeout(this.#patience);
-    if (this.#socket.active) this.#owner.status("offline");
-    else this.#owner.status("stopped", "refused");
+    if (!this.#socket.active) this.#tell("stopped", "refused");
+    else if (message !== "timeout" || this.#turn() === "websocket") this.#tell("offline");
+  }
+
+  /**
+   * Somebody on the way swallows what a transport needs: from now on the other one goes first. Where that is polling,
+   * the library goes over to the WebSocket as soon as one answers.
+   */
+  #turn() {
+    return this.#socket.io.opts.transports?.reverse()[0];
   }
 
   /** @param {unknown} pem */
@@ -224,7 +256,7 @@ export class Client {
     this.#failures = 0;
     clearTimeout(this.#patience);
     this.#owner.connected(snapshot);
-    this.#owner.status("joined");
+    this.#tell("joined");
   }
 
   /** @param {string} error */
@@ -240,7 +272,16 @@ export class Client {
   #give(why) {
     clearTimeout(this.#patience);
     this.#socket.disconnect();
-    this.#owner.status("stopped", why);
+    this.#tell("stopped", why);
+  }
+
+  /**
+   * @param {Status} status
+   * @param {Why} [why]
+   */
+  #tell(status, why) {
+    this.#offline = status === "offline";
+    this.#owner.status(status, why);
   }
 }
 

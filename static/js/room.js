@@ -2,15 +2,13 @@
 
 import { io } from "socket.io-client";
 import { fromBase64url, toBase64url } from "./bytes.js";
-import { Client } from "./client.js";
-import { Conversation } from "./conversation.js";
-import { deriveRoom, kdfSalt, makeSigner, rawRoomKey, sealContent, unsupported } from "./crypto.js";
-import { COMMANDS } from "./events.js";
+import { makeLine } from "./client.js";
+import { deriveRoom, kdfSalt, makeSigner, rawRoomKey, unsupported } from "./crypto.js";
 import { makeFilter } from "./filters.js";
 import { deriveSecret } from "./kdf.js";
 import { normalizeRoom, normalizeText, normalizeUsername } from "./names.js";
-import { Outbox } from "./outbox.js";
 import { Screen } from "./screen.js";
+import { makeTab } from "./tab.js";
 import { RoomView } from "./view.js";
 
 /**
@@ -22,6 +20,7 @@ const LOGIN = "/";
 const SALT_BYTES = 16;
 // For a line that is nearly dead; whoever waits wants to be told at some time.
 const SITE_MS = 30_000;
+const SLOW_MS = 5_000;
 
 /** @type {Record<Why, string>} */
 const REASONS = {
@@ -35,6 +34,7 @@ const REASONS = {
   malformed: "The server said something that makes no sense, so this page does not listen to it any longer.",
 };
 const UNREACHABLE = "The server does not answer. This page goes on trying.";
+const SLOW = "This takes longer than usual.";
 const SLOWED = "You write faster than the server takes. The rest follows by itself.";
 const NO_KEY = "The room’s key could not be made: the site did not answer, or this device has less than 128 MiB to spare.";
 
@@ -88,83 +88,34 @@ async function enter(view, { name, roomName }) {
   const data = document.body.dataset;
   const rules = { punctuation: data.filterPunctuation ?? "", linkTraces: JSON.parse(data.filterLinks ?? "[]") };
   const screen = new Screen(view, makeFilter(rules), storedOptions());
-  const conversation = new Conversation(room, signer, screen, (message, shown) => outbox.returned(message, shown));
-  const { tag, hue } = await conversation.self();
-  view.setIdentity({ room: roomName, name, tag, hue });
-
-  const outbox = new Outbox({
-    async seal({ id, text }, { seq, prev }) {
-      const at = Date.now();
-      screen.change(id, { at });
-      return sealContent(room, signer, "message", { name, text, at, seq: seq + 1, prev, seen: conversation.seen });
-    },
-    send: (bytes) => client.request(COMMANDS.sendMessage, bytes),
-    missed: (id) => conversation.missed(id),
-    sent: (id) => screen.change(id, { status: "sent" }),
-    failed: (id) => screen.change(id, { status: "failed" }),
-    slowed: (slow) => view.setState("connected", slow ? SLOWED : ""),
-    stalled: () => client.restart(),
-  });
-
   let entered = false;
-  // Readers keep the latest word of a signer: a clock that is set back must not make it an old one.
-  let introduced = 0;
-  const socket = io({ transports: ["websocket"], autoConnect: false });
-  const self = {
-    room,
-    signer,
-    site,
-    async user() {
-      await conversation.settled;
-      introduced = Math.max(Date.now(), introduced + 1);
-      return sealContent(room, signer, "user", { name, at: introduced, ...outbox.head });
-    },
-    since: () => conversation.position,
-  };
-  const client = new Client(socket, self, {
-    async status(status, why) {
-      if (status !== "joined") {
-        outbox.closed();
-        if (status === "stopped") view.setState("stopped", why && REASONS[why]);
-        else if (status === "offline") view.setState("offline", entered ? "" : UNREACHABLE);
-        else view.setState("connecting");
-        return;
-      }
-      view.setState(entered ? "resynced" : "connected");
-      entered = true;
-      await conversation.settled;
-      if (client.joined) outbox.opened();
+  let patience = 0;
+  const tab = await makeTab(io(makeLine()), { room, signer, site, name }, screen, {
+    status(status, why) {
+      if (status === "joined") view.setState(entered ? "resynced" : "connected");
+      else if (status === "stopped") view.setState("stopped", why && REASONS[why]);
+      else if (status === "offline") view.setState("offline", entered ? "" : UNREACHABLE);
+      else view.setState("connecting");
+      entered ||= status === "joined";
+      clearTimeout(patience);
+      if (status === "connecting") patience = setTimeout(() => view.setState("connecting", SLOW), SLOW_MS);
     },
     serverKey: ({ pem, fingerprint }) =>
       view.setShield({ serverKeyPem: pem, serverFingerprint: fingerprint, roomFingerprint: room.fingerprint }),
-    connected: (snapshot) => conversation.connected(snapshot),
-    user: (user) => conversation.user(user),
-    userLeft: (left) => conversation.userLeft(left),
-    message: (message) => conversation.message(message),
+    slowed: (slow) => view.setState("connected", slow ? SLOWED : ""),
   });
-
-  let drafts = 0;
-  /** @param {string} text */
-  function say(text) {
-    const id = `own:${++drafts}`;
-    const line = { member: signer.member, name, text, tag: conversation.tag, hue, at: Date.now(), own: true, marks: [] };
-    screen.line(id, { ...line, status: "pending" });
-    outbox.add({ id, text });
-  }
+  const { client } = tab;
+  view.setIdentity({ room: roomName, name, tag: tab.tag, hue: tab.hue });
 
   view.on("send", (typed) => {
     try {
-      say(normalizeText(typed));
+      tab.say(normalizeText(typed));
       return true;
     } catch {
       return false; // nothing but white space, or longer than a message may be: the composer says so
     }
   });
-  view.on("retry", (id) => {
-    const text = screen.text(id);
-    screen.remove(id);
-    if (text !== undefined) say(text);
-  });
+  view.on("retry", tab.retry);
   view.on("cancel", (id) => screen.remove(id));
   view.on("option", (options) => {
     sessionStorage.setItem("chatsite.links", options.links ? "1" : "0");
@@ -186,6 +137,8 @@ async function enter(view, { name, roomName }) {
   });
   addEventListener("pagehide", () => client.stop());
   addEventListener("pageshow", ({ persisted }) => persisted && client.restart());
+  addEventListener("online", () => client.wake());
+  document.addEventListener("visibilitychange", () => document.hidden || client.wake());
   client.start();
 }
 
