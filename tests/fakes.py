@@ -94,8 +94,9 @@ class FakeTransport:
 class Echo:
     """A namespace (protocol.namespace.Namespace) that answers with what it was asked, and writes down what happened.
 
-    Events with a meaning: `pause` waits until `resume` is called, `fail` raises, `emit` emits its arguments,
-    `out` disconnects the socket, `nothing` answers nothing, `deep` answers what is nested too deeply to be written.
+    Events with a meaning: `ask` asks its arguments back and writes the answer down, `pause` waits until `resume` is
+    called, `fail` raises, `emit` emits its arguments, `out` disconnects the socket, `nothing` answers nothing, `deep`
+    answers what is nested too deeply to be written.
     """
 
     def __init__(self, refuse: str | None = None) -> None:
@@ -123,6 +124,8 @@ class Echo:
                 raise LookupError("a bug")
             case "emit":
                 socket.emit(*args)
+            case "ask":
+                socket.ask(*args, answered=lambda answer: self.diary.append(("answered", *answer)))
             case "out":
                 socket.disconnect()
             case "nothing":

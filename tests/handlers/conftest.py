@@ -1,7 +1,8 @@
 """The application as chatsite.py builds it, with an echo for a chat and a handful of files for the browser."""
 
+import asyncio
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,13 @@ FILES = {
     "vendor/imports.json": '{"socket.io-client": "io.js"}',
 }
 SECRET = "the salt of the site"  # noqa: S105 - what a path must never lead to
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    """Lets the server's loop, which is ours, turn until something holds."""
+    async with asyncio.timeout(5):
+        while not holds():  # noqa: ASYNC110 - there is nothing in the server that would tell us
+            await asyncio.sleep(0)
 
 
 @pytest.fixture(scope="session")

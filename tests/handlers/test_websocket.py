@@ -6,7 +6,6 @@ import json
 import socket
 import struct
 import warnings
-from collections.abc import Callable
 
 import pytest
 
@@ -14,17 +13,10 @@ from handlers.connection import Connections
 from handlers.websocket import SocketTransport
 from protocol.namespace import Departure
 from tests.fakes import Echo
-from tests.handlers.conftest import ALLOWED_ORIGIN, MAX_PAYLOAD
+from tests.handlers.conftest import ALLOWED_ORIGIN, MAX_PAYLOAD, until
 from tests.websocket import BINARY, CLOSE, PING, PONG, QUERY, TEXT, Answer, RawWebSocket, Refusal, frame, request
 
 pytestmark = pytest.mark.usefixtures("http_server")
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    """Lets the server's loop, which is ours, turn until something holds."""
-    async with asyncio.timeout(5):
-        while not holds():  # noqa: ASYNC110 - there is nothing in the server that would tell us
-            await asyncio.sleep(0)
 
 
 async def opened(port: int) -> RawWebSocket:
