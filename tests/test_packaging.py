@@ -65,7 +65,7 @@ def test_lock_holds_a_hash_and_no_address_for_every_package(folder: Path) -> Non
 @pytest.mark.parametrize("folder", FOLDERS.values(), ids=FOLDERS)
 def test_npm_packages_are_wanted_at_exact_versions(folder: Path) -> None:
     for name, version in wanted(folder).items():
-        assert re.fullmatch(r"\d+\.\d+\.\d+", version), name
+        assert re.fullmatch(r"(npm:[a-z.-]+@)?\d+\.\d+\.\d+", version), name
 
 
 def test_type_checker_sees_the_versions_that_are_shipped() -> None:

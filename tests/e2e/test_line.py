@@ -8,8 +8,8 @@ from playwright.async_api import expect
 
 from tests.client import talking
 from tests.e2e.conftest import Enter, Serving
-from tests.e2e.line import Line
 from tests.e2e.pages import CUT_LINE, Complaints
+from tests.proxy import Line
 from tests.serving import Served
 
 SETTINGS = {"log_size": 4}

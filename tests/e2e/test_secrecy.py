@@ -4,8 +4,8 @@ import asyncio
 from pathlib import Path
 
 from tests.e2e.conftest import Enter, Serving
-from tests.e2e.line import Line
 from tests.e2e.pages import Visits
+from tests.proxy import Line
 from tests.test_talk import spellings, unmasked
 
 ROOM, NAMES, TEXTS = "room-under-the-rose", ("Ophelia", "Laertes"), ("There is rosemary", "that is for remembrance")

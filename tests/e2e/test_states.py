@@ -6,8 +6,8 @@ from playwright.async_api import Route, WebSocketRoute, expect
 
 from tests.client import talking
 from tests.e2e.conftest import Enter, Serving
-from tests.e2e.line import Line
 from tests.e2e.pages import CUT_LINE, Complaints, Guest, Visits
+from tests.proxy import Line
 from tests.serving import Served
 
 
