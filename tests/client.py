@@ -96,6 +96,11 @@ class Client:
         """What came with every event of this name so far."""
         return [said for name, said in self.events if name == event]
 
+    @property
+    def comings_and_goings(self) -> list[str]:
+        """Which of `new_user` and `user_left` it has been told, in order."""
+        return [name for name, _ in self.events if name in {"new_user", "user_left"}]
+
     async def hears(self, event: str, times: int = 1) -> Json:
         """What comes, or came, with the event of this name, the `times`-th of them. Raises TimeoutError."""
         async with asyncio.timeout(PATIENCE):

@@ -7,17 +7,13 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 import pytest
 from playwright.async_api import Playwright
 
-from tests.client import Client, talking
+from tests.client import talking
 from tests.e2e.conftest import Serving
 from tests.e2e.pages import CUT_LINE, Complaints
 from tests.e2e.tabs import Tab, Tabs, browsing
 from tests.proxy import Line
 
 Sleep = Callable[[Tabs, Tab], AbstractAsyncContextManager[None]]
-
-
-def comings_and_goings(client: Client) -> list[str]:
-    return [name for name, _ in client.events if name in {"new_user", "user_left"}]
 
 
 async def test_a_tab_behind_another_stays_and_hears(
@@ -37,7 +33,7 @@ async def test_a_tab_behind_another_stays_and_hears(
         await steve.hears("get_message", 2)
         await tab.answers(2)
         assert await tab.evaluate("document.hidden")
-        assert comings_and_goings(steve) == ["new_user"]
+        assert steve.comings_and_goings == ["new_user"]
         await tab.to_front()
         await tab.reaches("connected")
         assert await tab.texts() == steve.texts == ["are you there?", "behind another"]
@@ -91,5 +87,5 @@ async def test_who_slept_until_the_server_gave_up_comes_back_by_itself(
         await steve.hears("get_message", 3)
         await tab.hears("good morning")
         assert await tab.texts() == steve.texts == ["nobody there", "good night", "good morning"]
-        assert comings_and_goings(steve) == ["new_user", "user_left", "new_user"]
+        assert steve.comings_and_goings == ["new_user", "user_left", "new_user"]
         assert await tab.notices() == []

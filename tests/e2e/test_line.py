@@ -2,17 +2,20 @@
 lost, doubled or out of order."""
 
 import asyncio
+import re
 from pathlib import Path
 
 from playwright.async_api import expect
 
 from tests.client import talking
 from tests.e2e.conftest import Enter, Serving
-from tests.e2e.pages import CUT_LINE, Complaints
+from tests.e2e.pages import CUT_LINE, Complaints, Visits
 from tests.proxy import Line
 from tests.serving import Served
 
 SETTINGS = {"log_size": 4}
+# For as long a page believes in a line that says nothing, once somebody looks at it.
+LOOK_MS = 5_000
 
 
 async def test_a_short_break_is_noticed_by_nobody_else(enter: Enter, server: Served, complaints: Complaints) -> None:
@@ -34,7 +37,7 @@ async def test_a_short_break_is_noticed_by_nobody_else(enter: Enter, server: Ser
         assert steve.texts == ["before", "meanwhile", "first", "second"]
         await expect(guest.notices).to_have_count(0)
         # Whatever was said of the guest's going came before the guest's messages.
-        assert [name for name, _ in steve.events if name in {"new_user", "user_left"}] == ["new_user"]
+        assert steve.comings_and_goings == ["new_user"]
 
 
 async def test_the_page_comes_back_by_itself(enter: Enter, server: Served, complaints: Complaints) -> None:
@@ -122,6 +125,28 @@ async def test_a_line_that_says_nothing_is_given_up(enter: Enter, complaints: Co
         assert steve.texts == ["into the void"]
 
 
+async def test_a_line_that_died_while_nobody_looked_is_found_out_at_the_first_look(
+    enter: Enter, visits: Visits, server: Served
+) -> None:
+    """As after a sleep, or in another network: nothing comes any more, and nobody has said that it is over. The
+    server's own pings, which it would be noticed by in the end, are three quarters of a minute apart."""
+    async with talking(server.url, "room-dead", "Steve") as (steve,), Line(server.port) as line:
+        page = await visits.page()
+        await page.clock.install()
+        guest = await enter("room-dead", "Guest", url=line.url, page=page)
+        (key,) = [key for said in line.up for key in re.findall(rb"Sec-WebSocket-Key: \S+", said)]
+        line.stall(key)
+        await steve.say("anybody there?")
+        await guest.write("good morning")
+        await page.evaluate("() => document.dispatchEvent(new Event('visibilitychange'))")
+        await page.clock.fast_forward(LOOK_MS)
+        await guest.see_texts("anybody there?", "good morning")
+        await expect(guest.message("good morning")).to_have_attribute("data-status", "sent")
+        await steve.hears("get_message", 2)
+        assert steve.texts == ["anybody there?", "good morning"]
+        assert steve.comings_and_goings == ["new_user"]
+
+
 async def test_a_restarted_server_has_lost_the_history_and_the_talk_goes_on(
     enter: Enter, serving: Serving, complaints: Complaints, tmp_path: Path
 ) -> None:
@@ -173,4 +198,4 @@ async def test_a_device_without_a_network_comes_back_with_it(
         await expect(guest.message("from the plane")).to_have_attribute("data-status", "pending")
         await guest.page.context.set_offline(False)
         await expect(guest.message("from the plane")).to_have_attribute("data-status", "sent")
-        assert [name for name, _ in steve.events if name in {"new_user", "user_left"}] == ["new_user"]
+        assert steve.comings_and_goings == ["new_user"]
