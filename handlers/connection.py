@@ -23,6 +23,8 @@ HOLD_WHILE_PROBING = 0.1
 slow, not so short that a client that never ends it polls without a pause."""
 FAREWELL_SECONDS = 30.0
 """How long a client that is between two polls may take to fetch the news that its session is over."""
+CROSSING_SECONDS = 1.0
+"""How much later a poll may come in than the goodbye that its client sent at the same time."""
 
 NOOP = engineio.encode(Packet(PacketType.NOOP))
 CLOSE = engineio.encode(Packet(PacketType.CLOSE))
@@ -39,6 +41,9 @@ class Transport(Protocol):
 
     def send(self, frames: Sequence[Frame]) -> None:
         """Sends; whoever owns it calls `Connection.flush` when it is writable again."""
+
+    def busy(self) -> bool:
+        """Whether what it has brought, or is bringing, is not yet handled."""
 
     def retire(self) -> None:
         """Another transport has taken over: nobody is to wait for this one any more."""
@@ -71,17 +76,18 @@ class Connection:
         attend: Callable[["Connection"], Application],
         timing: Timing,
         clock: Clock,
-        on_closed: Callable[["Connection", Sequence[Frame]], None],
+        on_closed: Callable[["Connection"], None],
     ) -> None:
         self.session = Session(secrets.token_urlsafe(ID_BYTES), via, timing, clock.time())
         self._transport = transport
         self._candidate: Transport | None = None
         self._clock = clock
         self._on_closed = on_closed
-        self._handling = False
         self._hold: Cancellable | None = None
         self._timer: Cancellable | None = None
         self._timer_due = 0.0
+        self.farewell: tuple[float, Sequence[Frame]] | None = None
+        """For how many seconds a client that could not be told of the end is to be told what, if it asks."""
         self._application = attend(self)
 
     def start(self) -> None:
@@ -107,11 +113,11 @@ class Connection:
         """A packet came in."""
         if transport is self._transport:
             via = self.session.via
-        elif transport is self._candidate and not (self._handling and packet.type is PacketType.UPGRADE):
+        elif transport is self._candidate and not (packet.type is PacketType.UPGRADE and self._transport.busy()):
             via = Via.WEBSOCKET
         else:
             # From a transport that has been given up; or whose client takes it into use before what it sent over
-            # the other is handled, and would have its messages handled side by side.
+            # the other is handled: its messages would be handled side by side, or lost.
             self._broken(transport)
             return
         for event in self.session.receive(packet, via=via, now=self._clock.time()):
@@ -163,7 +169,6 @@ class Connection:
             transport.close(CloseReason.PARSE_ERROR, [])
 
     async def _message(self, data: str | bytes) -> None:
-        self._handling = True
         try:
             await self._application.message(data)
         except ProtocolError as error:
@@ -173,8 +178,6 @@ class Connection:
             # The edge for messages: a bug met one client's event. That client goes; the server and this log stay.
             logger.exception("an event could not be handled")
             self.close(CloseReason.FORCED_CLOSE)
-        finally:
-            self._handling = False
 
     def _apply(self, events: Sequence[Event]) -> None:
         for event in events:
@@ -216,8 +219,12 @@ class Connection:
                 timer.cancel()
         self._give_up_candidate(reason)
         rest = [] if reason is CloseReason.SLOW_CONSUMER else self.session.take()
-        told = self._transport.close(reason, rest)
-        self._on_closed(self, [] if told or reason not in DECIDED_HERE else [*rest, CLOSE])
+        if not self._transport.close(reason, rest):
+            if reason in DECIDED_HERE:
+                self.farewell = (FAREWELL_SECONDS, [*rest, CLOSE])
+            elif reason is CloseReason.TRANSPORT_CLOSE:
+                self.farewell = (CROSSING_SECONDS, [NOOP])
+        self._on_closed(self)
         self._application.closed()
 
     def _arm(self) -> None:
@@ -230,7 +237,15 @@ class Connection:
         self._timer_due = due
         self._timer = self._clock.call_later(max(0.0, due - self._clock.time()), self._tick)
 
+    def catch_up(self) -> None:
+        """What is due by now happens, although its timer has still to come."""
+        due = self.session.deadline()
+        if due is not None and due <= self._clock.time():
+            self._tick()
+
     def _tick(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         self._timer = None
         self._apply(self.session.tick(self._clock.time()))
         self.flush()
@@ -262,6 +277,9 @@ class Connections:
 
     def find(self, sid: str) -> Connection | None:
         """The connection with this Engine.IO session id, if it is open."""
+        connection = self._open.get(sid)
+        if connection is not None:
+            connection.catch_up()
         return self._open.get(sid)
 
     def farewell(self, sid: str) -> Sequence[Frame]:
@@ -279,9 +297,9 @@ class Connections:
         for sid in tuple(self._farewells):
             self.farewell(sid)
 
-    def _forget(self, connection: Connection, farewell: Sequence[Frame]) -> None:
+    def _forget(self, connection: Connection) -> None:
         sid = connection.session.sid
         self._open.pop(sid, None)
-        if farewell:
-            timer = self._clock.call_later(FAREWELL_SECONDS, lambda: self.farewell(sid))
-            self._farewells[sid] = (farewell, timer)
+        if connection.farewell is not None:
+            seconds, frames = connection.farewell
+            self._farewells[sid] = (frames, self._clock.call_later(seconds, lambda: self.farewell(sid)))

@@ -5,6 +5,7 @@ Source: the Engine.IO protocol, revision 4 (section "Handshake"); the errors 0 t
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -117,7 +118,11 @@ class EngineHandler(BaseHandler):
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         """For programs: no page."""
-        self.finish()
+        self._allow_origin()
+        if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            self.refuse(BAD_REQUEST if self.sid else BAD_METHOD)
+        else:
+            self.finish()
 
     def check_origin(self, origin: str) -> bool:
         """Pages of this site, and of those that the operator lists; a WebSocket knows no other protection."""

@@ -21,6 +21,8 @@ from protocol.session import CloseReason, Via
 TOO_LARGE = Refusal(413)
 PACKETS_A_TURN = 64
 """A payload can hold half a million packets; the others are heard in between."""
+DIGITS = 18
+"""Of a Content-Length, which may have as many as fit into a header: the first say enough."""
 BINARY = "application/octet-stream"
 BLAMELESS = frozenset({CloseReason.TRANSPORT_CLOSE, CloseReason.SLOW_CONSUMER, CloseReason.SHUTTING_DOWN})
 """Ends of a session that a POST may bring about, or see, without anything being wrong with it."""
@@ -43,6 +45,9 @@ class PollingTransport:
 
     def writable(self) -> bool:
         return self._poll is not None
+
+    def busy(self) -> bool:
+        return self.posting is not None
 
     def send(self, frames: Sequence[Frame]) -> None:
         poll, self._poll = self._poll, None
@@ -83,13 +88,14 @@ class PollingHandler(EngineHandler):
         # Tornado's own bound cuts the line without an answer.
         cast(HTTP1Connection, self.request.connection).set_max_body_size(sys.maxsize)
         self._refusal = self.judge()
-        if self._refusal is None and (connection := self._connections.find(self.sid)) is not None:
+        connection = self._connections.find(self.sid) if self.request.method != "OPTIONS" else None
+        if self._refusal is None and connection is not None:
             self._connection, self._transport = connection, cast(PollingTransport, connection.transport)
             if self.request.method == "POST":
                 self._refusal = self._begin_post(connection)
         length = self.request.headers.get("Content-Length", "")
         if length.isdecimal():
-            self._measure(int(length))
+            self._measure(int(length[:DIGITS]))
 
     def data_received(self, chunk: bytes) -> None:
         self._size += len(chunk)
@@ -99,12 +105,11 @@ class PollingHandler(EngineHandler):
 
     async def get(self) -> None:
         self._refusal = self._refusal or self._overtaken()
+        if self._refusal is UNKNOWN_SESSION and (farewell := self._connections.farewell(self.sid)):
+            self._answer(encode_payload(farewell))
+            return
         if self._refusal is not None:
-            farewell = self._connections.farewell(self.sid)
-            if farewell:
-                self._answer(encode_payload(farewell))
-            else:
-                self.refuse(self._refusal)
+            self.refuse(self._refusal)
             return
         if self._connection is None:
             self._connection = self._connections.open(self._transport, Via.POLLING)

@@ -43,6 +43,9 @@ class SocketTransport:
             self._sending = None
             self._handler.flush_connection()
 
+    def busy(self) -> bool:
+        return False
+
     def retire(self) -> None:
         pass  # nothing takes over from a WebSocket
 

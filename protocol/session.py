@@ -88,6 +88,9 @@ class _Upgrade(Enum):
 
 _PROBE = "probe"
 
+LATENESS = 0.1
+"""Of the ping timeout: what a timer may be late by."""
+
 
 class Session:
     """One client's session over whichever transport it uses now.
@@ -217,7 +220,10 @@ class Session:
             self.abandon_upgrade()
             events.append(UpgradeFailed())
         if self._ping_due is not None and now >= self._ping_due:
-            self._ping_due, self._pong_due = None, now + self._timing.ping_timeout
+            # A timer that is a little late gives the client no more time; a server that stood still does.
+            timeout = self._timing.ping_timeout
+            asked = self._ping_due if now - self._ping_due < LATENESS * timeout else now
+            self._ping_due, self._pong_due = None, asked + timeout
             events += self.send([encode(Packet(PacketType.PING))])
         return events
 

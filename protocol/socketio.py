@@ -166,8 +166,11 @@ def _take_out(data: Json, attachments: list[bytes]) -> Json:
     """`data` with every `bytes` moved to `attachments` and a placeholder left in its place."""
     match data:
         case bytes():
-            attachments.append(data)
-            return {"_placeholder": True, "num": len(attachments) - 1}
+            # What stands in several places travels once: as a peer may have sent it, and perhaps a thousand times.
+            number = next((number for number, known in enumerate(attachments) if known is data), len(attachments))
+            if number == len(attachments):
+                attachments.append(data)
+            return {"_placeholder": True, "num": number}
         case list() | tuple():
             return [_take_out(item, attachments) for item in data]
         case dict():

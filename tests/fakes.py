@@ -45,6 +45,10 @@ class FakeClock:
         """How many calls are still to come."""
         return sum(not call.cancelled for _, _, call in self._calls)
 
+    def pass_unnoticed(self, seconds: float) -> None:
+        """Time passes and what has become due has still to happen, as on a busy loop."""
+        self._now += seconds
+
     def advance(self, seconds: float = 0.0) -> None:
         """Lets so many seconds pass; 0 makes happen what is due now."""
         end = self._now + seconds
@@ -65,6 +69,7 @@ class FakeTransport:
     closed: list[CloseReason] = field(default_factory=list)
     open: bool = True
     retired: int = 0
+    posting: bool = False
     tells: bool = True
 
     def writable(self) -> bool:
@@ -75,6 +80,9 @@ class FakeTransport:
         assert not self.closed, "sent after it was closed"
         assert frames, "nothing was sent"
         self.sent += frames
+
+    def busy(self) -> bool:
+        return self.posting
 
     def retire(self) -> None:
         self.retired += 1

@@ -57,6 +57,7 @@ async def serve(port: int, timing: Timing) -> None:
     server.stop()
     for connections in (sockets, engines):
         connections.close()
+    await asyncio.sleep(0)  # polls that wait are answered before their lines are closed
     await server.close_all_connections()
 
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from handlers.client import Client
-from handlers.connection import FAREWELL_SECONDS, HOLD_WHILE_PROBING, Connections
+from handlers.connection import CROSSING_SECONDS, FAREWELL_SECONDS, HOLD_WHILE_PROBING, Connections
 from protocol import Frame
 from protocol.engineio import decode
 from protocol.session import CloseReason, Timing, Via
@@ -138,6 +138,27 @@ def test_the_old_transport_is_retired_and_what_it_still_brings_counts_for_nothin
     assert scene.clock.pending == 0
 
 
+def test_nobody_changes_over_while_a_post_is_under_way() -> None:
+    scene = probing()
+    scene.answered()
+    scene.polling.posting = True
+    assert scene.hears("5") == []
+    assert scene.candidate.closed == [CloseReason.PARSE_ERROR]
+    assert scene.connection.transport is scene.polling
+    scene.posts('421["a"]')
+    assert scene.polls() == ["431[]"]
+
+
+def test_what_is_overdue_has_happened_when_somebody_asks() -> None:
+    scene = Scene()
+    scene.polls()
+    scene.clock.advance(TIMING.ping_interval)
+    scene.clock.pass_unnoticed(TIMING.ping_timeout)
+    assert scene.connections.find(scene.sid) is None
+    assert scene.connection.session.closed is CloseReason.PING_TIMEOUT
+    assert scene.clock.pending == 0
+
+
 def test_an_end_in_the_middle_leaves_nothing_behind() -> None:
     scene = probing()
     scene.answered()
@@ -181,7 +202,7 @@ def test_a_farewell_is_kept_for_a_while_and_counts_as_a_connection() -> None:
 @pytest.mark.parametrize(
     "reason",
     [
-        *(CloseReason.TRANSPORT_CLOSE, CloseReason.TRANSPORT_ERROR, CloseReason.PING_TIMEOUT, CloseReason.PARSE_ERROR),
+        *(CloseReason.TRANSPORT_ERROR, CloseReason.PING_TIMEOUT, CloseReason.PARSE_ERROR),
         CloseReason.SHUTTING_DOWN,
     ],
 )
@@ -190,6 +211,15 @@ def test_who_knows_or_is_gone_gets_none(reason: CloseReason) -> None:
     scene.connection.close(reason)
     assert scene.connections.farewell(scene.sid) == ()
     assert scene.clock.pending == 0
+
+
+def test_a_poll_that_comes_in_behind_its_clients_goodbye_ends_as_it_should() -> None:
+    for asks_in_time in (True, False):
+        scene = Scene()
+        scene.posts("1")
+        scene.clock.advance(0 if asks_in_time else CROSSING_SECONDS)
+        assert scene.connections.farewell(scene.sid) == (["6"] if asks_in_time else ())
+        assert scene.clock.pending == 0
 
 
 def test_who_polls_is_told_at_once() -> None:

@@ -1,5 +1,6 @@
 """Whose pages may ask by polling, and what browsers are told about it (CORS)."""
 
+import asyncio
 import json
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from handlers.connection import Connections
 from tests.handlers.conftest import ALLOWED_ORIGIN
 from tests.polling import POLLING, Poller, Request
-from tests.websocket import Answer
+from tests.websocket import Answer, RawWebSocket
 
 pytestmark = [pytest.mark.usefixtures("http_server"), pytest.mark.gen_test]
 
@@ -54,6 +55,41 @@ async def test_a_listed_page_is_told_before_that_it_may(http_port: int, connecti
     assert "POST" in answer.headers["access-control-allow-methods"]
     assert answer.headers["access-control-allow-headers"] == "Content-Type"
     assert not connections._open
+
+
+async def test_asking_for_leave_touches_no_session(http_port: int, connections: Connections) -> None:
+    async with await RawWebSocket.open(http_port) as other:
+        assert (await other.text())[0] == "0"
+        client = await Poller.open(http_port)
+        for sid in connections._open:
+            for length in ("0", "30", "3000000"):
+                request = await Request.begin(
+                    http_port,
+                    f"{POLLING}&sid={sid}",
+                    method="OPTIONS",
+                    headers={"Origin": ALLOWED_ORIGIN, "Content-Length": length},
+                )
+                if length == "30":
+                    request.writer.write(b"x")
+                    await asyncio.sleep(0.02)
+                    request.cut()
+                else:
+                    assert (await request.answer()).status == (204 if length == "0" else 413)
+        await client.say("40")
+        assert len(connections._open) == 2
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT", "FOO"])
+async def test_a_method_that_nobody_knows_is_a_bad_one_and_listed_pages_may_read_so(
+    http_port: int, method: str
+) -> None:
+    for sid, error in (
+        ("", {"code": 2, "message": "Bad handshake method"}),
+        ("x", {"code": 3, "message": "Bad request"}),
+    ):
+        answer = await asked(http_port, f"{POLLING}&sid={sid}", method=method, Origin=ALLOWED_ORIGIN)
+        assert (answer.status, json.loads(answer.body)) == (400, error)
+        assert allowed(answer) == (ALLOWED_ORIGIN, "true")
 
 
 @pytest.mark.parametrize(

@@ -120,12 +120,15 @@ async def test_a_session_keeps_its_version(http_port: int, version: str) -> None
     assert await client.poll() == ["432[]"]
 
 
-async def test_when_there_are_as_many_as_there_may_be_more_are_asked_to_come_later(http_port: int) -> None:
+async def test_when_there_are_as_many_as_there_may_be_more_are_asked_to_come_later(
+    http_port: int, connections: Connections
+) -> None:
     clients = [await Poller.open(http_port) for _ in range(3)]
     answer = await (await Request.begin(http_port, POLLING)).answer()
     assert answer.status == 503
     assert int(answer.headers["retry-after"]) > 0
     await clients[0].say("1")
+    await until(lambda: not connections.full)
     await Poller.open(http_port)
 
 
@@ -195,6 +198,13 @@ async def test_a_lost_answer_is_no_reason_to_stay(http_port: int, connections: C
     client = await joined(http_port)
     (await held(client, connections)).cut()
     await until(lambda: ("disconnected", echo.sockets[0].id, "transport close") in echo.diary)
+
+
+async def test_a_poll_that_crosses_its_clients_goodbye_is_not_refused(http_port: int, connections: Connections) -> None:
+    client = await joined(http_port)
+    await client.say("1")
+    assert await client.poll() == ["6"]
+    assert await is_over(client, connections)
 
 
 # -- posts
@@ -335,6 +345,20 @@ async def test_events_of_one_payload_are_handled_one_after_the_other(http_port: 
     echo.resume()
     assert (await post.answer()).body == b"ok"
     assert await client.poll() == ["431[]", "432[]"]
+
+
+@pytest.mark.parametrize("session", [True, False])
+@pytest.mark.parametrize("length", ["9" * 5000, "-1", "abc", "1_0", "\xb2", "+1", " ", "1, 2"])
+async def test_a_length_that_is_none_is_no_reason_to_complain(
+    http_port: int, connections: Connections, caplog: pytest.LogCaptureFixture, length: str, *, session: bool
+) -> None:
+    client = await joined(http_port)
+    query = client.query if session else POLLING
+    answer = await (await Request.begin(http_port, query, b"", headers={"Content-Length": length})).answer()
+    assert answer.status in {400, 413}
+    assert [record for record in caplog.records if record.levelname in {"ERROR", "CRITICAL"}] == []
+    if session and answer.status == 413:
+        assert connections.find(client.sid) is not None
 
 
 # -- sizes

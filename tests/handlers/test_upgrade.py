@@ -112,18 +112,27 @@ async def test_after_it_the_session_is_the_websockets_and_survives_whoever_comes
         assert await other.text() == "431[]"
 
 
-async def test_a_post_that_is_overtaken_by_the_upgrade_is_not_answered_ok(
+async def test_who_upgrades_while_its_post_is_read_stays_with_polling(
     http_port: int, connections: Connections, echo: Echo
 ) -> None:
     client = await joined(http_port)
     slow = await client.begin(b'42["sl', Content_Length="10")
+    await until(of(client, connections).transport.busy)
     async with await upgraded(client) as other:
-        await until(lambda: of(client, connections).session.via == "websocket")
+        assert await other.end() == 0
         slow.writer.write(b'ow"]')
-        assert refused(await slow.answer(), 3, "Bad request")
-        other.send('421["a"]')
-        assert await other.text() == "431[]"
-        assert ("slow",) not in echo.diary
+        assert (await slow.answer()).body == b"ok"
+        assert ("slow",) in echo.diary
+        assert await still_polls(client)
+
+
+async def test_a_long_post_that_gives_others_a_turn_is_handled_whole(http_port: int, echo: Echo) -> None:
+    client = await joined(http_port)
+    post = await client.begin("\x1e".join(['42["a"]'] * 120).encode())
+    async with await upgraded(client) as other:
+        assert (await post.answer()).body == b"ok"
+        assert echo.diary.count(("a",)) == 120
+        other.send('421["b"]')
 
 
 async def test_who_upgrades_while_its_post_is_handled_stays_with_polling(

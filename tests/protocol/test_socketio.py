@@ -272,7 +272,15 @@ def test_ten_attachments_are_received_and_sent() -> None:
 
 def test_eleven_attachments_are_never_sent() -> None:
     with pytest.raises(ValueError, match="11 attachments"):
-        encode(Packet(ACK, id=1, data=[b""] * 11))
+        encode(Packet(ACK, id=1, data=[bytes([number]) for number in range(11)]))
+
+
+def test_what_a_peer_repeats_a_thousand_times_is_echoed_as_it_came() -> None:
+    placeholder = '{"_placeholder":true,"num":0}'
+    text = f'51-["a",{",".join([placeholder] * 1000)}]'
+    packet = feed(Decoder(100), [f"4{text}", b"x" * 100])
+    assert packet.data == ["a", *[b"x" * 100] * 1000]
+    assert encode(packet) == [f"4{text}", b"x" * 100]
 
 
 def test_an_attachment_that_nothing_announced_is_refused() -> None:
