@@ -164,10 +164,12 @@ class Line:
             cut = None
         target.write(chunk)
         connection.written[way] += len(chunk)
-        await target.drain()
-        if cut is not None:
-            connection.abort()
-            cut.done.set()
+        try:
+            await target.drain()
+        finally:
+            if cut is not None:
+                connection.abort()
+                cut.done.set()  # also where the client had gone already
 
     async def _requests(self, client: asyncio.StreamReader, answers: asyncio.StreamWriter) -> AsyncIterator[bytes]:
         """The heads and bodies of requests, up to one for an upgrade."""
