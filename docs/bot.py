@@ -70,6 +70,10 @@ def is_safe(key: bytes) -> bool:
     return y < P and y not in {0, 1, P - 1, ORDER_8, P - ORDER_8}
 
 
+def now() -> int:
+    return time.time_ns() // 1_000_000
+
+
 def encode(payload: dict[str, Any]) -> bytes:
     return json.dumps(payload, ensure_ascii=False).encode()
 
@@ -118,7 +122,7 @@ class Bot:
         self.seq, self.prev, self.counter = 0, "", 0
 
     def head(self) -> dict[str, Any]:
-        return {"name": self.name, "at": time.time_ns() // 1_000_000, "seq": self.seq, "prev": self.prev}
+        return {"name": self.name, "at": now(), "seq": self.seq, "prev": self.prev}
 
     async def join(self, pem: str) -> None:
         key: Any = serialization.load_pem_public_key(pem.encode())
@@ -152,14 +156,15 @@ class Bot:
 
     def hear(self, said: dict[str, Any]) -> tuple[str, str] | None:
         """Name and text of what somebody has said, if it is true and new."""
-        with contextlib.suppress(InvalidSignature, InvalidTag, KeyError, TypeError, ValueError):
+        with contextlib.suppress(InvalidSignature, InvalidTag, KeyError, RecursionError, TypeError, ValueError):
             member, data = said["member"], unb64(said["message"])
             payload = json.loads(self.room.open("message", member, data).decode())
-            self.seen, known = [said["id"], b64(digest(data))], self.heard.get(member, 0)
+            encode(payload)  # what JSON can hold and UTF-8 cannot is no text
+            self.seen, known = [int(said["id"]), b64(digest(data))], self.heard.get(member, 0)
             match payload:
                 case {"name": str(name), "text": str(text), "at": int(at), "seq": int(seq)} if seq > known:
                     self.heard[member] = seq
-                    return (name, text) if abs(time.time() - at / 1000) < 300 else None
+                    return (name, text) if abs(now() - at) < 300_000 else None
         return None
 
 

@@ -22,7 +22,7 @@ from tests.architecture import imports, modules
 from tests.client import PATIENCE, talking
 from tests.make_vectors import ANN, AT, NEXT, ROOM, VECTORS, stream
 from tests.programs import ROOT
-from tests.reference import Payload, Signer, b64, seal_content
+from tests.reference import Payload, Signer, b64, seal_content, seal_encoded
 from tests.serving import serve
 
 BOT, PROTOCOL = ROOT / "docs" / "bot.py", ROOT / "docs" / "protocol.md"
@@ -117,6 +117,28 @@ def test_it_hears_what_is_new_of_whom_it_is_said_to_be() -> None:
     ]
     assert hearing(said("Hi", 2), member=Signer.generate().member) == [None]
     assert hearing({"void": True, "at": AT, "seq": 3, "prev": NEXT["prev"], "seen": None}) == [None]
+
+
+def test_nobody_can_put_it_out_by_what_they_say() -> None:
+    good = json.dumps(said("Hi", 2)).encode()
+    evil = [
+        b"[" * 30_000,
+        b'{"a":' * 9_000,
+        good.replace(b'"Hi"', b'"\\ud800"'),
+        re.sub(rb'"at": \d+', b'"at": 1' + b"0" * 4_000, good),
+        re.sub(rb'"at": \d+', b'"at": 1e999', good),
+        re.sub(rb'"at": \d+', b'"at": 1' + b"0" * 5_000, good),
+        b"[]",
+        b"\xff",
+        good.replace(b"Ann", b"\xed\xa0\x80"),
+    ]
+    messages = [seal_encoded(ROOM, ANN, "message", each).ciphertext for each in evil]
+    listener = bot.Bot(None, bot.Room(stream("room secret", 32)), b"", "Echo")
+    for number, message in enumerate(messages, 1):
+        assert listener.hear({"id": number, "member": ANN.member, "message": message}) is None, evil[number - 1][:20]
+    proper = seal_content(ROOM, ANN, "message", said("Hi", 3)).ciphertext
+    assert listener.hear({"id": "no number", "member": ANN.member, "message": proper}) is None
+    assert listener.hear({"id": 10, "member": ANN.member, "message": proper}) == ("Ann", "Hi")
 
 
 REFUSED = [case for case in vectors("content")["refused"] if case["code"] != "payload" and case["kind"] != "typing"]
