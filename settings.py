@@ -20,7 +20,10 @@ PUNCTUATION = "!?.,:;'\"-()[]{}/\\@#%*+=_~^|$€£¥§°…–—‘’“”«�
 
 
 class SettingsError(Exception):
-    """One line: where, key, value, and what is expected."""
+    """One line, whatever a key looks like: where, key, value, and what is expected."""
+
+    def __init__(self, line: str) -> None:
+        super().__init__(" ".join(line.splitlines()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +152,7 @@ def _checked(key: str, value: Any, source: str) -> Any:
     """A value as TOML gives it, of the right type and in range."""
     known = FIELDS.get(key)
     if known is None:
-        raise SettingsError(f"{source}: {key} = {value!r}: unknown key; expected one of {', '.join(FIELDS)}")
+        raise SettingsError(f"{source}: {key} = {_shown(value)}: unknown key; expected one of {', '.join(FIELDS)}")
     rule: Rule = known.metadata["rule"]
     if isinstance(value, list):
         value = tuple(value)
@@ -192,4 +195,7 @@ def _number(text: str) -> Any:
 
 
 def _shown(value: Any) -> str:
-    return repr(list(value)) if isinstance(value, tuple) else repr(value)
+    try:
+        return repr(list(value)) if isinstance(value, tuple) else repr(value)
+    except (ValueError, RecursionError):  # hexadecimal of 5,000 digits, a.a.a with 1,000 dots
+        return "..."

@@ -88,6 +88,9 @@ def test_a_value_that_is_overridden_must_be_good_all_the_same(file: Path) -> Non
         ("port = 1\nport = 2", "expected TOML: "),
         ("port = " + "9" * 5000, "expected TOML: "),
         ("port = " + "[" * 5000 + "]" * 5000, "expected TOML: "),
+        ("port = 0x" + "f" * 5000, "port = ...: expected a whole number from 0 to 65535"),
+        ("a." * 2000 + "b = 1", "a = ...: unknown key; expected one of ip, port, "),
+        ('"a\\nb" = 1', "a b = 1: unknown key; expected one of ip, port, "),
     ],
 )
 def test_the_refusal_of_a_file_names_key_value_and_what_is_expected(file: Path, text: str, expected: str) -> None:
@@ -100,6 +103,7 @@ def test_the_refusal_names_the_place(file: Path) -> None:
     assert refusal(file).startswith(f"{file}: port")
     assert refusal(None, {"CHATSITE_PORT": "x"}).startswith("CHATSITE_PORT: port = 'x': expected")
     assert refusal(None, {"CHATSITE_PRT": "1"}).startswith("CHATSITE_PRT: prt = '1': unknown key")
+    assert refusal(None, {"CHATSITE_A\nB": "1"}).startswith("CHATSITE_A B: a b = '1': unknown key")
     assert refusal(None, {}, {"port": "x"}).startswith("--port: port = 'x': expected")
 
 
