@@ -29,8 +29,8 @@ CROSSING_SECONDS = 1.0
 NOOP = engineio.encode(Packet(PacketType.NOOP))
 CLOSE = engineio.encode(Packet(PacketType.CLOSE))
 
-DECIDED_HERE = frozenset({CloseReason.FORCED_CLOSE, CloseReason.FORCED_SERVER_CLOSE, CloseReason.SLOW_CONSUMER})
-"""Ends of which a client that is there cannot know by itself."""
+DECIDED_HERE = frozenset({CloseReason.FORCED_CLOSE, CloseReason.SLOW_CONSUMER})
+"""Ends of which a client that is there cannot know by itself. Who never joined anything is not expected back."""
 
 
 class Transport(Protocol):

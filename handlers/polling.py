@@ -13,7 +13,7 @@ import tornado.web
 from tornado.http1connection import HTTP1Connection
 
 from handlers.connection import CLOSE, NOOP, Connection, Connections
-from handlers.engine import BAD_REQUEST, UNKNOWN_SESSION, EngineHandler, Refusal
+from handlers.engine import BAD_REQUEST, FULL, UNKNOWN_SESSION, EngineHandler, Refusal
 from protocol import Frame, ProtocolError
 from protocol.engineio import decode_payload, encode_payload
 from protocol.session import CloseReason, Via
@@ -188,9 +188,9 @@ class PollingHandler(EngineHandler):
         return None if closed is None or closed in BLAMELESS else BAD_REQUEST
 
     def _overtaken(self) -> Refusal | None:
-        """Whether the session ended, or changed over to a WebSocket, while this request was on its way."""
+        """What has happened while the body was on its way: the last place taken, the session over, or upgraded."""
         if self._connection is None:
-            return None
+            return FULL if self._connections.full else None
         if self._connection.session.closed is not None:
             return UNKNOWN_SESSION
         return None if self._connection.transport is self._transport else BAD_REQUEST

@@ -3,6 +3,7 @@
 Source: the Engine.IO protocol, revision 4 (sections "WebSocket", "Upgrade").
 """
 
+from collections import deque
 from collections.abc import Collection, Sequence
 
 import tornado.websocket
@@ -13,23 +14,33 @@ from handlers.engine import EngineHandler
 from protocol import Frame
 from protocol.session import CloseReason, Via
 
-GOING_AWAY = 1001
+GOING_AWAY, TRY_AGAIN_LATER = 1001, 1013
+
+FRAMES_A_TURN = 64
+"""Frames written before others have their turn; an outbox may hold a hundred thousand small ones."""
 
 
 class SocketTransport:
-    """handlers.connection.Transport over one WebSocket: one batch at a time is in Tornado's hands, the rest
-    waits in the session's bounded outbox."""
+    """handlers.connection.Transport over one WebSocket: a few frames at a time are in Tornado's hands, what came
+    with them waits here, and the rest in the session's bounded outbox."""
 
     def __init__(self, handler: "WebSocketHandler") -> None:
         self._handler = handler
+        self._waiting: deque[Frame] = deque()
         self._sending: Future[None] | None = None
 
     def writable(self) -> bool:
         return self._sending is None
 
     def send(self, frames: Sequence[Frame]) -> None:
+        self._waiting.extend(frames)
+        if self._sending is None:
+            self._write()
+
+    def _write(self) -> None:
         try:
-            for frame in frames:
+            for _ in range(min(FRAMES_A_TURN, len(self._waiting))):
+                frame = self._waiting.popleft()
                 self._sending = self._handler.write_message(frame, binary=isinstance(frame, bytes))
                 self._sending.add_done_callback(self._sent)
         except tornado.websocket.WebSocketClosedError:
@@ -41,7 +52,10 @@ class SocketTransport:
             return  # the line is gone: on_close tells the connection
         if future is self._sending:
             self._sending = None
-            self._handler.flush_connection()
+            if self._waiting:
+                self._write()
+            else:
+                self._handler.flush_connection()
 
     def busy(self) -> bool:
         return False
@@ -50,8 +64,10 @@ class SocketTransport:
         pass  # nothing takes over from a WebSocket
 
     def close(self, reason: CloseReason, rest: Sequence[Frame]) -> bool:
-        # Tornado cuts the line itself if the peer has not closed its side within five seconds.
-        self.send(rest)
+        # Last words are few; whoever has let many pile up asks for them when it comes back. Tornado cuts the line
+        # itself if the peer has not closed its side within five seconds.
+        self._waiting.extend(rest)
+        self._write()
         self._handler.close(GOING_AWAY if reason is CloseReason.SHUTTING_DOWN else None)
         return True
 
@@ -76,14 +92,16 @@ class WebSocketHandler(EngineHandler, tornado.websocket.WebSocketHandler):
     def open(self, *args: str, **kwargs: str) -> None:
         # Nagle would hold the second of two small frames until the first is acknowledged, 40 ms later.
         self.set_nodelay(True)
-        if not self.sid:
+        if self._connections.full and not self.sid:
+            self.close(TRY_AGAIN_LATER)  # the last place has been taken since `prepare`
+        elif not self.sid:
             self._connection = self._connections.open(self._transport, Via.WEBSOCKET)
-            return
-        connection = self._connections.find(self.sid)
-        if connection is not None and connection.begin_upgrade(self._transport):
-            self._connection = connection
         else:
-            self.close()
+            connection = self._connections.find(self.sid)
+            if connection is not None and connection.begin_upgrade(self._transport):
+                self._connection = connection
+            else:
+                self.close()
 
     async def on_message(self, message: str | bytes) -> None:
         if self._connection is not None:

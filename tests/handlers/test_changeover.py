@@ -174,7 +174,7 @@ def test_an_end_in_the_middle_leaves_nothing_behind() -> None:
 def test_who_is_between_two_polls_is_told_with_the_next_of_them() -> None:
     scene = Scene()
     scene.echo.sockets[0].emit("last")
-    scene.connection.close(CloseReason.FORCED_SERVER_CLOSE)
+    scene.connection.close(CloseReason.FORCED_CLOSE)
     assert scene.connections.find(scene.sid) is None
     assert scene.connections.farewell(scene.sid) == ['42["last"]', "1"]
     assert scene.connections.farewell(scene.sid) == ()
@@ -191,7 +191,7 @@ def test_a_slow_consumer_is_told_and_not_given_what_it_did_not_fetch() -> None:
 
 def test_a_farewell_is_kept_for_a_while_and_counts_as_a_connection() -> None:
     scene = Scene(at_most=1)
-    scene.connection.close(CloseReason.FORCED_SERVER_CLOSE)
+    scene.connection.close(CloseReason.FORCED_CLOSE)
     scene.clock.advance(FAREWELL_SECONDS - 1)
     assert scene.connections.full
     scene.clock.advance(1)
@@ -203,7 +203,7 @@ def test_a_farewell_is_kept_for_a_while_and_counts_as_a_connection() -> None:
     "reason",
     [
         *(CloseReason.TRANSPORT_ERROR, CloseReason.PING_TIMEOUT, CloseReason.PARSE_ERROR),
-        CloseReason.SHUTTING_DOWN,
+        *(CloseReason.SHUTTING_DOWN, CloseReason.FORCED_SERVER_CLOSE),
     ],
 )
 def test_who_knows_or_is_gone_gets_none(reason: CloseReason) -> None:
@@ -225,13 +225,13 @@ def test_a_poll_that_comes_in_behind_its_clients_goodbye_ends_as_it_should() -> 
 def test_who_polls_is_told_at_once() -> None:
     scene = Scene()
     scene.polls()
-    scene.connection.close(CloseReason.FORCED_SERVER_CLOSE)
-    assert scene.polling.closed == [CloseReason.FORCED_SERVER_CLOSE]
+    scene.connection.close(CloseReason.FORCED_CLOSE)
+    assert scene.polling.closed == [CloseReason.FORCED_CLOSE]
     assert scene.connections.farewell(scene.sid) == ()
 
 
 def test_a_server_that_stops_says_no_farewells() -> None:
     scene = Scene()
-    scene.connection.close(CloseReason.FORCED_SERVER_CLOSE)
+    scene.connection.close(CloseReason.FORCED_CLOSE)
     scene.connections.close()
     assert scene.clock.pending == 0

@@ -132,6 +132,16 @@ async def test_when_there_are_as_many_as_there_may_be_more_are_asked_to_come_lat
     await Poller.open(http_port)
 
 
+async def test_the_last_place_goes_to_one_of_those_who_asked_for_it(http_port: int, connections: Connections) -> None:
+    late = [await Request.begin(http_port, POLLING, headers={"Content-Length": "1"}) for _ in range(5)]
+    await asyncio.sleep(0.05)
+    for request in late:
+        request.writer.write(b"x")
+    answers = [await request.answer() for request in late]
+    assert sorted(answer.status for answer in answers) == [200, 200, 200, 503, 503]
+    assert len(connections._open) == 3
+
+
 # -- polls
 
 
@@ -411,6 +421,18 @@ async def test_a_body_in_chunks_is_measured_while_it_comes(http_port: int, echo:
 # -- the server's side of an end
 
 
+async def test_a_farewell_is_not_for_requests_that_are_wrong(http_port: int, connections: Connections) -> None:
+    client = await joined(http_port)
+    connection = connections.find(client.sid)
+    assert connection is not None
+    connection.close(CloseReason.FORCED_CLOSE)
+    answer = await (await Request.begin(http_port, f"EIO=4&transport=abc&sid={client.sid}")).answer()
+    assert refused(answer, 0, "Transport unknown")
+    strange = await Request.begin(http_port, client.query, headers={"Sec-Fetch-Site": "cross-site"})
+    assert (await strange.answer()).status == 403
+    assert await client.poll() == ["1"]
+
+
 async def test_the_server_stops_and_polls_end_with_it(http_port: int, connections: Connections) -> None:
     client = await joined(http_port)
     poll = await held(client, connections)
@@ -426,7 +448,7 @@ async def test_who_is_between_two_polls_hears_of_the_end_with_the_next(
     connection = connections.find(client.sid)
     assert connection is not None
     echo.sockets[0].emit("last words")
-    connection.close(CloseReason.FORCED_SERVER_CLOSE)
+    connection.close(CloseReason.FORCED_CLOSE)
     assert refused(await client.post("3"), 1, "Session ID unknown")
     assert await client.poll() == ['42["last words"]', "1"]
     assert await is_over(client, connections)

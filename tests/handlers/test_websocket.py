@@ -8,9 +8,10 @@ import struct
 import warnings
 
 import pytest
+from tornado.concurrent import Future
 
 from handlers.connection import Connections
-from handlers.websocket import SocketTransport
+from handlers.websocket import FRAMES_A_TURN, SocketTransport
 from protocol.namespace import Departure
 from tests.fakes import Echo
 from tests.handlers.conftest import ALLOWED_ORIGIN, MAX_PAYLOAD, until
@@ -146,6 +147,30 @@ async def test_when_there_are_as_many_as_there_may_be_more_are_asked_to_come_lat
     clients.append(await RawWebSocket.open(http_port))
     for client in clients:
         client.writer.transport.abort()
+
+
+@pytest.mark.gen_test
+async def test_very_many_small_frames_leave_others_their_turn(
+    http_port: int, connections: Connections, echo: Echo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await opened(http_port) as busy:
+        (connection,) = connections._open.values()
+        assert isinstance(connection.transport, SocketTransport)
+        handler = connection.transport._handler
+        write, written = handler.write_message, [0]
+
+        def counted(message: str, *, binary: bool) -> "Future[None]":
+            written[-1] += 1
+            return write(message, binary=binary)
+
+        monkeypatch.setattr(handler, "write_message", counted)
+        for _ in range(1000):
+            echo.sockets[0].emit("a")
+        while sum(written) < 1000:
+            await asyncio.sleep(0)
+            written.append(0)
+        assert max(written) == FRAMES_A_TURN
+        assert [await busy.text() for _ in range(1000)] == ['42["a"]'] * 1000
 
 
 # -- whose pages may connect

@@ -279,6 +279,7 @@ def test_what_a_peer_repeats_a_thousand_times_is_echoed_as_it_came() -> None:
     placeholder = '{"_placeholder":true,"num":0}'
     text = f'51-["a",{",".join([placeholder] * 1000)}]'
     packet = feed(Decoder(100), [f"4{text}", b"x" * 100])
+    assert packet is not None
     assert packet.data == ["a", *[b"x" * 100] * 1000]
     assert encode(packet) == [f"4{text}", b"x" * 100]
 
