@@ -85,8 +85,9 @@ class PollingHandler(EngineHandler):
 
     def prepare(self) -> None:
         """Looks at the head of the request; a POST counts from here on."""
-        # Tornado's own bound cuts the line without an answer.
-        cast(HTTP1Connection, self.request.connection).set_max_body_size(sys.maxsize)
+        line, timing = cast(HTTP1Connection, self.request.connection), self._connections.timing
+        line.set_max_body_size(sys.maxsize)  # Tornado's own bound cuts the line without an answer
+        line.set_body_timeout(timing.ping_interval + timing.ping_timeout)  # no longer than a session without a word
         self._refusal = self.judge()
         connection = self._connections.find(self.sid) if self.request.method != "OPTIONS" else None
         if self._refusal is None and connection is not None:
@@ -158,7 +159,9 @@ class PollingHandler(EngineHandler):
         if size > self._max_payload:
             self._refusal = self._refusal or TOO_LARGE
             self._body.clear()
-        if size > 2 * self._max_payload and not self._finished:
+        # Who asks whether to send it has not begun to.
+        beyond = 2 * self._max_payload if "Expect" not in self.request.headers else self._max_payload
+        if size > beyond and not self._finished:
             self._end_post()
             self.refuse(self._refusal or TOO_LARGE)
 

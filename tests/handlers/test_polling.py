@@ -7,7 +7,7 @@ import pytest
 
 from handlers.connection import Connections
 from handlers.polling import PollingTransport
-from protocol.session import CloseReason
+from protocol.session import CloseReason, Timing
 from tests.fakes import Echo
 from tests.handlers.conftest import MAX_PAYLOAD, until
 from tests.polling import POLLING, Poller, Request
@@ -395,6 +395,23 @@ async def test_a_body_that_is_said_to_be_huge_is_not_waited_for(http_port: int) 
     assert answer.status == 413
     await client.say('421["a"]')
     assert await client.poll() == ["431[]"]
+
+
+async def test_a_body_that_is_asked_about_is_refused_before_it_is_sent(http_port: int) -> None:
+    client = await joined(http_port)
+    request = await client.begin(b"", Content_Length=str(MAX_PAYLOAD + 1), Expect="100-continue")
+    assert (await request.answer()).status == 413
+
+
+async def test_a_body_that_does_not_come_is_not_waited_for_longer_than_a_pong(
+    http_port: int, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "timing", Timing(ping_interval=0.1, ping_timeout=0.1, max_payload=MAX_PAYLOAD))
+    client = await joined(http_port)
+    for query in (client.query, POLLING):
+        request = await Request.begin(http_port, query, b"4", headers={"Content-Length": "10"})
+        assert (await request.answer()).status == 0
+    assert await is_over(client, connections)
 
 
 async def test_a_body_in_chunks_is_measured_while_it_comes(http_port: int, echo: Echo) -> None:
