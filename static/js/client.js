@@ -108,6 +108,8 @@ export class Client {
   /** Now, instead of when the library tries next. */
   restart() {
     this.#failures = 0;
+    // Not said to the server, which would tell everybody that somebody has left and come.
+    this.#socket.io.engine?.close();
     this.#socket.disconnect();
     this.start();
   }

@@ -1,0 +1,162 @@
+"""The line breaks after any byte, in either direction, by either transport: what was written is seen once, in order,
+by everybody, and nobody notices anything else."""
+
+import asyncio
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pytest
+
+from protocol import Json
+from tests.outbox.scene import Scene, meeting
+from tests.proxy import WAYS, Way
+from tests.serving import Served
+
+SECONDS = 110
+LONG_SECONDS = 1_500
+WEBSOCKET: dict[str, Json] = {"transports": ["websocket"]}
+POLLING: dict[str, Json] = {"transports": ["polling"]}
+UPGRADE: dict[str, Json] = {"transports": ["polling", "websocket"]}
+LIKE_THE_PAGE: dict[str, Json] = {}
+GET, POST, JOIN = b"GET /", b"POST /", b"join-room"
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a cut can be: on the connection that sends these words next, and whether another one has broken before, so
+    that the writer is just coming back. `there`: it is the connection that is there already."""
+
+    words: bytes
+    way: Way
+    fresh: bool = False
+    there: bool = False
+
+
+MESSAGE_BY_WEBSOCKET = [Place(b"", way, there=True) for way in WAYS]
+RETURN_BY_WEBSOCKET = [Place(b"", way, fresh=True) for way in WAYS]
+MESSAGE_BY_POLLING = [Place(POST, "up"), Place(POST, "down"), Place(GET, "up"), Place(GET, "down")]
+RETURN_BY_POLLING = [Place(words, way, fresh=True) for words in (GET, POST, JOIN) for way in WAYS]
+ANYWHERE = [Place(words, way, fresh) for words in (b"", GET, POST, JOIN) for way in WAYS for fresh in (False, True)]
+
+
+def chance(seed: str) -> random.Random:
+    return random.Random(seed)  # noqa: S311 - the same at every run
+
+
+async def say(scene: Scene, messages: int = 1) -> None:
+    await scene.say(*(f"message {len(scene.said) + number}" for number in range(messages)))
+
+
+async def anew(scene: Scene) -> None:
+    """The writer's connection breaks before its next byte, so that a message waits."""
+    broken = scene.line.cut_after("up", 0)
+    await say(scene)
+    await broken.wait()
+
+
+async def begin(scene: Scene, place: Place) -> int:
+    """Up to where the place is; answers how many bytes have gone there before."""
+    if place.fresh:
+        await anew(scene)
+    return len(getattr(scene.line, place.way)[-1]) if place.there else 0
+
+
+async def measure(scene: Scene, place: Place) -> int:
+    """How many bytes there are at a place."""
+    before = await begin(scene, place)
+    line, first = scene.line, len(scene.line.up)
+    if not place.fresh:
+        await say(scene)
+    await scene.arrives()
+    if place.there:
+        return len(getattr(line, place.way)[-1]) - before
+    if (place.words, place.way, place.fresh) == (GET, "down", False):
+        # The poll that was waiting brings the message. The ack may come with it, or after it.
+        end = b'"}]'
+        return next(down.index(end) + len(end) for down in line.down[first - 1 :] if end in down)
+    at = next(number for number, up in enumerate(line.up) if number >= first and place.words in up)
+    return len(getattr(line, place.way)[at])
+
+
+async def cut(scene: Scene, place: Place, offset: int) -> None:
+    before = await begin(scene, place)
+    broken = scene.line.cut_after(place.way, before + offset, place.words)
+    if not place.fresh:
+        await say(scene)
+    await broken.wait()
+    await scene.arrives()
+
+
+async def cut_at(served: Served, options: dict[str, Json], place: Place, sample: int | None) -> int:
+    """Cuts after every byte of a place, or after so many that are drawn; answers after how many."""
+    async with meeting(served, **options) as scene:
+        await say(scene)  # the first is shorter than those that follow it
+        await scene.arrives()
+        size = await measure(scene, place)
+        offsets: Iterable[int] = range(size)
+        if sample is not None:
+            offsets = chance(f"{place}").sample(range(size), min(sample, size))
+        already = len(scene.said)
+        for offset in offsets:
+            await cut(scene, place, offset)
+        scene.once_and_in_order()
+        return len(scene.said) - already
+
+
+async def cut_everywhere(
+    served: Served, options: dict[str, Json], places: list[Place], sample: int | None = None
+) -> None:
+    counts = await asyncio.gather(*(cut_at(served, options, place, sample) for place in places))
+    assert min(counts) >= (sample or 100), counts
+
+
+@pytest.mark.gen_test(timeout=SECONDS)
+async def test_a_message_by_websocket_cut_after_every_byte(server: Served) -> None:
+    await cut_everywhere(server, WEBSOCKET, MESSAGE_BY_WEBSOCKET)
+
+
+@pytest.mark.gen_test(timeout=SECONDS)
+async def test_a_return_by_websocket_cut_after_some_bytes(server: Served) -> None:
+    await cut_everywhere(server, WEBSOCKET, RETURN_BY_WEBSOCKET, 40)
+
+
+@pytest.mark.gen_test(timeout=SECONDS)
+async def test_polling_cut_after_some_bytes(server: Served) -> None:
+    await cut_everywhere(server, POLLING, MESSAGE_BY_POLLING, 20)
+    await cut_everywhere(server, POLLING, RETURN_BY_POLLING, 10)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(LONG_SECONDS)
+@pytest.mark.gen_test(timeout=LONG_SECONDS)
+async def test_a_return_by_websocket_cut_after_every_byte(server: Served) -> None:
+    await cut_everywhere(server, WEBSOCKET, RETURN_BY_WEBSOCKET)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(LONG_SECONDS)
+@pytest.mark.gen_test(timeout=LONG_SECONDS)
+async def test_polling_cut_after_every_byte(server: Served) -> None:
+    await cut_everywhere(server, POLLING, MESSAGE_BY_POLLING)
+    await cut_everywhere(server, POLLING, RETURN_BY_POLLING)
+
+
+@pytest.mark.parametrize("options", [LIKE_THE_PAGE, UPGRADE], ids=["like-the-page", "polling-first"])
+@pytest.mark.gen_test(timeout=SECONDS)
+async def test_cuts_wherever_a_transport_gives_way_to_another(server: Served, options: dict[str, Json]) -> None:
+    """Several messages at a time, and cuts that come or do not."""
+    draw = chance("4")
+    came = 0
+    async with meeting(server, **options) as scene:
+        for _ in range(60):
+            place = draw.choice(ANYWHERE)
+            if place.fresh:
+                await anew(scene)
+            broken = scene.line.cut_after(place.way, draw.randrange(4_000), place.words)
+            await say(scene, draw.randint(1, 3))
+            await scene.arrives()
+            came += broken.is_set()
+        scene.once_and_in_order()
+        assert came > 10
+        assert {"polling", "websocket"} <= {*scene.writer.transports}
