@@ -48,6 +48,10 @@ addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, so
 
 # What Chromium itself says where a test cuts the line.
 CUT_LINE = r"WebSocket connection to .* failed|net::ERR_|WebSocket is closed before"
+# And where one lets no WebSocket through.
+REFUSED = (
+    r"WebSocket connection to 'ws://[^']*' failed: Error during WebSocket handshake: Unexpected response code: 403"
+)
 
 
 async def launch(playwright: Playwright) -> Browser:

@@ -25,6 +25,7 @@ HURRY = "--enable-features=IntensiveWakeUpThrottling:grace_period_seconds/1"
 
 ADMITTED = """([["chatsite.enter", "1"], ["chatsite.room", ROOM], ["chatsite.name", NAME]]
   .forEach(([key, value]) => sessionStorage.setItem(key, value)))"""
+PONG = "3"
 UNTIL = """new Promise((resolve) => {
   const look = () => (CONDITION) && (observer.disconnect(), resolve());
   const observer = new MutationObserver(look);
@@ -35,8 +36,7 @@ LINES = "Array.from(document.querySelectorAll('#messages li.message .text'), ({ 
 
 
 class Tab:
-    """One tab. `complaints`: what its page complained of. `pongs`: how often it has answered on its WebSocket that
-    it is there."""
+    """One tab. `pongs`: how often its page has answered the server's pings, by WebSocket or by polling."""
 
     def __init__(self, browser: CDPSession, target: str, session: str, complaints: Complaints) -> None:
         self.pongs = 0
@@ -101,6 +101,9 @@ class Tab:
         loud = "#notices li:not([data-kind=quiet])"
         return list(await self.evaluate(f"Array.from(document.querySelectorAll('{loud}'), (line) => line.textContent)"))
 
+    async def close(self) -> None:
+        await self._browser.send("Target.closeTarget", {"targetId": self._target})
+
     async def to_front(self) -> None:
         """What was in front is hidden from now on."""
         await self._browser.send("Target.activateTarget", {"targetId": self._target})
@@ -133,7 +136,7 @@ class Tab:
             self._answers[said["id"]].set_result(said)
             return
         method, params = said["method"], said["params"]
-        if method == "Network.webSocketFrameSent" and params["response"]["payloadData"] == "3":
+        if PONG in (params.get("response", {}).get("payloadData"), params.get("request", {}).get("postData")):
             self.pongs += 1
             self._news.set()
         elif method == "Runtime.exceptionThrown":
@@ -148,9 +151,14 @@ class Tabs:
     def __init__(self, browser: Browser, session: CDPSession, complaints: Complaints) -> None:
         self._browser, self._session, self._complaints = browser, session, complaints
 
-    async def open(self) -> Tab:
-        """A new one, in front."""
-        return await Tab.open(self._session, self._complaints)
+    @asynccontextmanager
+    async def open(self) -> AsyncIterator[Tab]:
+        """One more, in front."""
+        tab = await Tab.open(self._session, self._complaints)
+        try:
+            yield tab
+        finally:
+            await tab.close()
 
     @asynccontextmanager
     async def asleep(self) -> AsyncIterator[None]:

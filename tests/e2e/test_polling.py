@@ -9,14 +9,11 @@ from playwright.async_api import expect
 
 from tests.client import talking
 from tests.e2e.conftest import Enter, Serving
-from tests.e2e.pages import CUT_LINE, Complaints, Guest, Visits
+from tests.e2e.pages import CUT_LINE, REFUSED, Complaints, Guest, Visits
 from tests.proxy import Line
 from tests.serving import Served
 
 SETTINGS = {"log_size": 4}
-REFUSED = (
-    r"WebSocket connection to 'ws://[^']*' failed: Error during WebSocket handshake: Unexpected response code: 403"
-)
 UPGRADE = b"Upgrade: websocket"
 SLOW_MS, TIMEOUT_MS = 5_000, 8_000
 
