@@ -150,6 +150,8 @@ class PollingHandler(EngineHandler):
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
+        # Tornado leaves the handlers of cut requests to the garbage collector, which takes its time.
+        self._body = bytearray()
         if self._connection is not None and not self._finished:
             self._end_post()
             self._connection.lost(self._transport, CloseReason.TRANSPORT_ERROR)
@@ -179,7 +181,8 @@ class PollingHandler(EngineHandler):
     async def _bring(self, connection: Connection) -> Refusal | None:
         """Hands the connection what the body holds, packet by packet, up to a bad one."""
         try:
-            for number, packet in enumerate(decode_payload(self._body.decode())):
+            body, self._body = self._body, bytearray()
+            for number, packet in enumerate(decode_payload(body.decode())):
                 if connection.session.closed is not None:
                     break
                 await connection.take(packet, self._transport)
