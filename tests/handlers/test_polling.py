@@ -1,12 +1,13 @@
 """HTTP long-polling on a real server and raw connections: what comes, what is answered, and what ends a session."""
 
 import asyncio
+import gc
 import json
 
 import pytest
 
 from handlers.connection import Connections
-from handlers.polling import PollingTransport
+from handlers.polling import PollingHandler, PollingTransport
 from protocol.session import CloseReason, Timing
 from tests.fakes import Echo
 from tests.handlers.conftest import MAX_PAYLOAD, until
@@ -344,6 +345,19 @@ async def test_a_post_that_is_cut_ends_the_session(http_port: int, connections: 
     assert (await poll.answer()).body == b"1"
     assert await is_over(client, connections)
     assert ("half",) not in echo.diary
+
+
+async def test_a_post_that_is_cut_leaves_nothing_of_its_body(http_port: int, connections: Connections) -> None:
+    client = await joined(http_port)
+    post = await client.begin(b"4" * 800, Content_Length="900")
+    await until(lambda: any(handler._size == 800 for handler in handlers()))
+    post.cut()
+    await until(lambda: connections.find(client.sid) is None)
+    assert [len(handler._body) for handler in handlers() if handler._size == 800] == [0]
+
+
+def handlers() -> list[PollingHandler]:
+    return [thing for thing in gc.get_objects() if isinstance(thing, PollingHandler)]
 
 
 async def test_events_of_one_payload_are_handled_one_after_the_other(http_port: int, echo: Echo) -> None:
