@@ -1,6 +1,7 @@
 """A tab that was away comes back: after a lost answer, a restart of the server, a night asleep, to another node, from
 offline. What it wrote is seen once and in order, and what it missed is told."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -58,18 +59,17 @@ async def test_a_server_that_restarts(serving: Serving, tmp_path: Path) -> None:
     async with meeting(first) as scene:
         await scene.say("before")
         await scene.arrives()
-        assert first.stop() == 0
+        assert await asyncio.to_thread(first.stop) == 0
         for tab in (scene.writer, scene.reader):
             await tab.reaches("offline")
         await scene.say(*FIVE)
         assert [*scene.writer.states().values()] == ["sent", *["pending"] * 5]
-        second = serving(state=tmp_path, port=first.port)
+        await asyncio.to_thread(serving, state=tmp_path, port=first.port)
         await scene.writer.rests()
         for tab in (scene.writer, scene.reader):
             await tab.sees("before", *FIVE)
             assert tab.people == ["Reader", "Writer"]
             assert [notice for notice in tab.notices if notice[1] != "quiet"] == [HISTORY_LOST]
-        assert second.stop() == 0
 
 
 async def test_a_server_that_restarts_again_and_again_while_somebody_writes(serving: Serving, tmp_path: Path) -> None:
@@ -78,9 +78,9 @@ async def test_a_server_that_restarts_again_and_again_while_somebody_writes(serv
     async with meeting(served) as scene:
         for number in range(4):
             await scene.say(f"{number} before")
-            served.stop()
+            await asyncio.to_thread(served.stop)
             await scene.say(f"{number} after")
-            served = serving(state=tmp_path, port=served.port)
+            served = await asyncio.to_thread(serving, state=tmp_path, port=served.port)
         await scene.writer.rests()
         await scene.reader.sees(*scene.said)
         assert scene.writer.texts == scene.said
