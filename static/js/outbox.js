@@ -38,7 +38,8 @@ export class Outbox {
   #open = false;
   #busy = false;
   #slow = false;
-  #timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #timer;
   #owner;
 
   /** @param {Owner} owner */
