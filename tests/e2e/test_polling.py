@@ -76,26 +76,39 @@ async def test_two_talk_where_no_websocket_is_let_through(
         assert steve.comings_and_goings == ["new_user", "new_user", "user_left", "user_left"]
 
 
-async def test_a_websocket_that_is_never_answered(visits: Visits, server: Served, complaints: Complaints) -> None:
-    """The line takes it, and nothing comes of it: whoever waits is told so after a while, and gets in by polling."""
+async def test_a_websocket_that_is_not_answered_for_long(
+    visits: Visits, server: Served, complaints: Complaints
+) -> None:
+    """The line takes it, and nothing comes of it: whoever waits is told so after a while, and gets in by polling. As
+    soon as a WebSocket gets through, the page goes over to it, and nobody notices."""
     complaints.expect("WebSocket is closed before")
-    async with Line(server.port) as line:
+    async with Line(server.port) as line, talking(server.url, "room-later", "Steve") as (steve,):
         line.stall(UPGRADE)
         page = await visits.page()
         await page.clock.install()
-        guest = await Guest.arrive(page, line.url, "room-never", "Guest")
+        guest = await Guest.arrive(page, line.url, "room-later", "Guest")
         await guest.reaches("connecting")
         await guest.write("as soon as it goes")
         await expect(guest.detail).to_be_empty()
         await page.clock.fast_forward(SLOW_MS)
-        await expect(guest.detail).not_to_be_empty()
+        await expect(guest.detail).to_have_text("This takes longer than usual.")
         await guest.reaches("connecting")
-        await page.clock.fast_forward(TIMEOUT_MS - SLOW_MS)
+        async with page.expect_websocket(lambda websocket: "sid=" in websocket.url) as expected:
+            await page.clock.fast_forward(TIMEOUT_MS - SLOW_MS)
+        probe = await expected.value
         await guest.reaches("connected")
         await expect(guest.detail).to_be_empty()
         await expect(guest.message("as soon as it goes")).to_have_attribute("data-status", "sent")
-        assert any(UPGRADE in said for said in line.up)
-        await guest.leave()
+        async with probe.expect_event("framesent", lambda said: said == "5"):
+            line.flow()
+            await guest.write("while it changes over")
+        async with probe.expect_event("framesent", lambda said: "send_message" in said):
+            await guest.say("and after")
+        await steve.say("well heard")
+        said = ["as soon as it goes", "while it changes over", "and after", "well heard"]
+        await guest.see_texts(*said)
+        assert steve.texts == said
+        assert steve.comings_and_goings == ["new_user"]
 
 
 async def test_a_gap_is_counted(enter: Enter, server: Served, complaints: Complaints) -> None:
