@@ -176,7 +176,6 @@ export class Conversation {
     for (const { member, user } of users) await this.#admit(member, user, false);
     for (const member of before) if (!this.#present.has(member)) this.#ledger.left(member);
     for (const message of log) await this.#hear(message, false);
-    this.#position = { epoch, id: last };
   }
 
   /**

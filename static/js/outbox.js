@@ -55,7 +55,8 @@ export class Outbox {
   /** @param {Draft} draft */
   add(draft) {
     this.#waiting.push(draft);
-    this.#pump();
+    // Behind others it waits for them, and does not hasten what a slow server has told them to wait for.
+    if (this.#waiting.length === 1) this.#pump();
   }
 
   /** The tab is in the room and has seen what it missed. */
@@ -112,7 +113,6 @@ export class Outbox {
     const [draft] = this.#waiting;
     if (!this.#open || this.#busy || !draft) return;
     this.#busy = true;
-    clearTimeout(this.#timer);
     let wait = FEED_MS;
     try {
       draft.sealed ??= { seq: this.#head.seq + 1, ...(await this.#owner.seal(draft, this.#head)) };

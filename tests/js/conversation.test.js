@@ -306,6 +306,7 @@ test("people come, are renamed and go, by their own word", async () => {
   conversation.user(await bob.user());
   conversation.user(await bob.user("Robert"));
   conversation.user(await bob.user("Robert"));
+  ann.at += 1_000; // later than all of Bob's
   conversation.user({ member: bob.member, user: (await ann.user("Mallory")).user });
   await conversation.settled;
   assert.deepEqual(sheet.names, ["Self", "Ann", "Robert"]);

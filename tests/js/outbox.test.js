@@ -243,6 +243,18 @@ for (const [error, wait] of /** @type {[string, number][]} */ ([
     assert.equal(owner.seals, 2);
   });
 
+test("what is written while a slow server is waited for does not hasten it", async (context) => {
+  const { owner, outbox } = begin(context);
+  await open(outbox);
+  await write(outbox, "a");
+  owner.requests[0].resolve({ error: ERRORS.rateLimited });
+  await settled();
+  await write(outbox, "b", "c");
+  assert.deepEqual(texts(owner), ["a"]);
+  await later(1_000);
+  assert.deepEqual(texts(owner), ["a", "a"]);
+});
+
 test("what waits for a slow server goes at once on a new line", async (context) => {
   const { owner, outbox } = begin(context);
   await open(outbox);
@@ -339,6 +351,31 @@ for (const answer of [{ id: 1 }, {}, { error: ERRORS.notInRoom }, { error: ERROR
     await open(outbox);
     assert.deepEqual(texts(owner), ["a", "a"]);
   });
+
+test("a line that has broken by itself is not called no good", async (context) => {
+  const { owner, outbox } = begin(context);
+  await open(outbox);
+  await write(outbox, "a");
+  owner.requests[0].resolve({ id: 1 });
+  await settled();
+  outbox.closed();
+  await later(FEED_MS);
+  assert.deepEqual(owner.told, []);
+});
+
+test("what comes by again does not take the place of what came after", async (context) => {
+  const { owner, outbox } = begin(context);
+  await open(outbox);
+  await write(outbox, "a");
+  owner.requests[0].resolve({ id: 1 });
+  await comesBack(outbox, owner);
+  await write(outbox, "b");
+  owner.requests[1].resolve({ id: 2 });
+  await comesBack(outbox, owner);
+  owner.requests.push(owner.requests[0]);
+  assert.equal(await comesBack(outbox, owner), false);
+  assert.deepEqual(outbox.head, { seq: 2, prev: "hash2" });
+});
 
 test("an answer that comes when the message has come back by another line changes nothing", async (context) => {
   const { owner, outbox } = begin(context);
