@@ -235,7 +235,7 @@ class ChatNamespace:
     async def _disconnect_user(self, guest: Guest, body: bytes) -> Json:
         answer = await self._leave_room(guest, body)
         # After the ack has been queued: this socket's line ends with it.
-        self._clock.call_later(0, guest.socket.disconnect)
+        self._clock.call_later(0, lambda: self._put_out(guest.socket))
         return answer
 
     def _disconnect(self, guest: Guest) -> None:
@@ -273,7 +273,7 @@ class ChatNamespace:
         self._grace.end(room, member.id)
         before = self._hub.leave(room, member.id)
         if before is not None:
-            self._replace(before)
+            self._put_out(before)
         if not joined.returned:
             self._hub.broadcast(room, NEW_USER, {"member": member.id, "user": member.user})
         guest = self._guests.get(member.seat)
@@ -298,8 +298,8 @@ class ChatNamespace:
             "log": [{"id": entry.id, "member": entry.member, "message": entry.ciphertext} for entry in log],
         }
 
-    def _replace(self, socket: Socket) -> None:
-        """The member sits elsewhere now: this connection has no place and no business any more."""
+    def _put_out(self, socket: Socket) -> None:
+        """Who has left, or sits elsewhere now: this connection has no place and no business any more."""
         guest = self._guests.pop(socket.id, None)
         if guest is not None:
             guest.stage = Stage.GONE

@@ -40,6 +40,8 @@ async def test_leaving_by_a_word_is_told_to_the_others_at_once(event: str) -> No
     await stage.depart(ann.socket, Departure.LEFT)
     await stage.wait(1000)
     assert [name for name, _ in bob.socket.taken()] == ["get_message"]
+    await stage.depart(bob.socket, Departure.LEFT)
+    assert stage.nobody
 
 
 @pytest.mark.parametrize("event", ["send_message", "typing", "update_user", "leave-room", "disconnect_user"])
