@@ -15,6 +15,9 @@ import { textNodes } from "./parts.js";
 // After a pause as long as this the reader wants to see again who speaks.
 const GROUP_MS = 5 * 60 * 1000;
 
+// A sign for the eye and a word; of the usual one the word is for those who hear it.
+const FATES = { failed: ["⚠", "not sent"], pending: ["…", "sending"], waiting: ["○", "waiting"], sent: ["✓", "sent"] };
+
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
 const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
@@ -103,10 +106,9 @@ function timeOf(at) {
  * @param {boolean} away
  */
 function fate(status, own, away) {
-  if (status === "failed") return make("span", "fate", "⚠ not sent");
-  if (status === "pending") return make("span", "fate", away ? "○ waiting" : "… sending");
-  if (!own) return make("span", "fate");
-  const tick = make("span", "", "✓");
-  tick.setAttribute("aria-hidden", "true");
-  return make("span", "fate", tick, make("span", "unseen", "sent"));
+  if (status === "sent" && !own) return make("span", "fate");
+  const [sign, word] = FATES[status === "pending" && away ? "waiting" : status];
+  const drawn = make("span", "", sign);
+  drawn.setAttribute("aria-hidden", "true");
+  return make("span", "fate", drawn, status === "sent" ? make("span", "unseen", word) : ` ${word}`);
 }
