@@ -3,11 +3,12 @@ went through it; of what the bytes mean it knows where an HTTP request ends and 
 
 import asyncio
 import re
+import socket
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Literal, Self, cast
+from typing import Literal, Self
 
 Way = Literal["up", "down"]
 """Up to the server, down to the client."""
@@ -63,7 +64,7 @@ class Line:
         self.up: list[bytearray] = []
         self.down: list[bytearray] = []
         self.port = 0
-        self._listener: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._stalled = b""
@@ -85,18 +86,22 @@ class Line:
 
     async def mend(self) -> None:
         """Takes connections, always on the same port."""
-        self._listener = await asyncio.start_server(self._connected, "127.0.0.1", self.port)
-        self.port = self._listener.sockets[0].getsockname()[1]
+        # No asyncio.Server: what it has just accepted when it is closed, it forgets to close.
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener.setblocking(False)
+        self.port = self._listener.getsockname()[1]
+        asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     async def cut(self) -> None:
         """Ends every connection without a goodbye and takes no new one."""
         if self._listener is not None:
+            asyncio.get_running_loop().remove_reader(self._listener)
             self._listener.close()
         self._listener = None
         for connection in self._connections:
             connection.abort()
         self.flow()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*self._tasks)
 
     def cut_after(self, way: Way, number: int, words: bytes = b"") -> asyncio.Event:
         """The first connection to have sent these words ends without a goodbye when exactly so many bytes of it have
@@ -125,24 +130,31 @@ class Line:
         for flows in self._flows.values():
             flows.set()
 
-    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _accept(self, listener: socket.socket) -> None:
+        with suppress(OSError):  # the client is gone already
+            task = asyncio.create_task(self._connected(listener.accept()[0]))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _connected(self, client: socket.socket) -> None:
+        reader, writer = await asyncio.open_connection(sock=client)
         try:
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
         except OSError:  # the server is down
             writer.close()
             return
         connection = _Connection({"up": back, "down": writer})
+        if self._listener is None:  # cut while it was being made
+            connection.abort()
+            return
         for end in (writer, back):
             end.transport.set_write_buffer_limits(0)  # what has been drained is gone, and no abort takes it back
-        task = cast("asyncio.Task[None]", asyncio.current_task())
-        self._tasks.add(task)
         self._connections.add(connection)
         self.up.append(connection.said["up"])
         self.down.append(connection.said["down"])
         chunks = self._requests(reader, writer) if self.refuses_websocket else _chunks(reader)
         await asyncio.gather(self._relay(chunks, "up", connection), self._relay(_chunks(there), "down", connection))
         self._connections.discard(connection)
-        self._tasks.discard(task)
 
     async def _relay(self, chunks: AsyncIterator[bytes], way: Way, connection: _Connection) -> None:
         with suppress(OSError):
