@@ -3,6 +3,7 @@
 Source: docs/security.md, "Headers". The policies are exactly those that the page and its worker need.
 """
 
+import asyncio
 import http
 import logging
 from types import TracebackType
@@ -74,8 +75,9 @@ class BaseHandler(tornado.web.RequestHandler):
         value: BaseException | None,
         tb: TracebackType | None,
     ) -> None:
-        """Tornado's own line would name the address and what was asked for."""
-        if not isinstance(value, tornado.web.HTTPError):
+        """Tornado's own line would name the address and what was asked for; what is cancelled when the server stops is
+        no bug."""
+        if not isinstance(value, tornado.web.HTTPError | asyncio.CancelledError):
             logger.error("a request could not be answered", exc_info=value)
 
 

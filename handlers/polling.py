@@ -24,8 +24,8 @@ PACKETS_A_TURN = 64
 DIGITS = 18
 """Of a Content-Length, which may have as many as fit into a header: the first say enough."""
 BINARY = "application/octet-stream"
-BLAMELESS = frozenset({CloseReason.TRANSPORT_CLOSE, CloseReason.SLOW_CONSUMER, CloseReason.SHUTTING_DOWN})
-"""Ends of a session that a POST may bring about, or see, without anything being wrong with it."""
+BLAMED = frozenset({CloseReason.PARSE_ERROR, CloseReason.TRANSPORT_ERROR, CloseReason.FORCED_CLOSE})
+"""Ends of a session that what a POST brought has led to."""
 
 
 class PollingTransport:
@@ -59,8 +59,10 @@ class PollingTransport:
 
     def close(self, reason: CloseReason, rest: Sequence[Frame]) -> bool:
         told = self.writable()
-        # Who closes needs not be told so, but its poll must end, and never with an empty body.
-        self.send([NOOP] if reason is CloseReason.TRANSPORT_CLOSE else [*rest, CLOSE])
+        # Whose poll merely has to end, which an empty body must not do: a client that said goodbye itself; and one that
+        # is to come back, since some take CLOSE for the server's wish that they do not.
+        quietly = reason in {CloseReason.TRANSPORT_CLOSE, CloseReason.SHUTTING_DOWN}
+        self.send([*rest, NOOP if quietly else CLOSE])
         return told
 
 
@@ -101,7 +103,7 @@ class PollingHandler(EngineHandler):
     def data_received(self, chunk: bytes) -> None:
         self._size += len(chunk)
         self._measure(self._size)
-        if self._refusal is None:
+        if self._refusal is None and self._transport.posting is self:
             self._body += chunk
 
     async def get(self) -> None:
@@ -191,7 +193,9 @@ class PollingHandler(EngineHandler):
         except (UnicodeDecodeError, ProtocolError):
             connection.close(CloseReason.PARSE_ERROR)
         closed = connection.session.closed
-        return None if closed is None or closed in BLAMELESS else BAD_REQUEST
+        if closed is None or closed is CloseReason.TRANSPORT_CLOSE:
+            return None
+        return BAD_REQUEST if closed in BLAMED else UNKNOWN_SESSION
 
     def _overtaken(self) -> Refusal | None:
         """What has happened while the body was on its way: the last place taken, the session over, or upgraded."""

@@ -21,6 +21,7 @@ import state
 from tests.client import Client, talking
 from tests.reference import Room
 from tests.serving import HOUSE, Served, serve
+from tests.websocket import RawWebSocket
 
 NOT_LOCALHOST = "127.1"
 """A name by its form, which every system resolves to 127.0.0.1 without a network: no browser takes it for localhost."""
@@ -318,6 +319,31 @@ def test_joins_that_are_under_way_when_it_stops_leave_no_complaint() -> None:
         await asyncio.gather(*joins, return_exceptions=True)
         for client in clients:
             await client.close()
+
+    with serve() as served:
+        asyncio.run(scene(served))
+    assert served.stderr == ""
+
+
+def test_events_that_are_under_way_when_it_stops_leave_no_complaint() -> None:
+    async def scene(served: Served) -> None:
+        lines = [await RawWebSocket.open(served.port) for _ in range(20)]
+        sent = asyncio.Event()
+
+        async def talk(line: RawWebSocket) -> None:
+            line.send("40", *['421["get_public_key"]'] * 20)
+            while await line.receive() is not None:
+                line.send('421["get_public_key"]')
+                sent.set()
+
+        tasks = [asyncio.create_task(talk(line)) for line in lines]
+        await sent.wait()
+        assert await asyncio.to_thread(served.stop) == 0
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for line in lines:
+            line.writer.transport.abort()
 
     with serve() as served:
         asyncio.run(scene(served))
