@@ -10,11 +10,12 @@ import pytest
 
 from protocol import Json
 from tests.outbox.scene import Scene, meeting
+from tests.outbox.tab import SECONDS
 from tests.proxy import WAYS, Way
 from tests.serving import Served
 
-SECONDS = 110
-LONG_SECONDS = 1_500
+PATIENCE = 300
+LONG_PATIENCE = 1_800
 WEBSOCKET: dict[str, Json] = {"transports": ["websocket"]}
 POLLING: dict[str, Json] = {"transports": ["polling"]}
 UPGRADE: dict[str, Json] = {"transports": ["polling", "websocket"]}
@@ -48,29 +49,28 @@ async def say(scene: Scene, messages: int = 1) -> None:
     await scene.say(*(f"message {len(scene.said) + number}" for number in range(messages)))
 
 
-async def anew(scene: Scene) -> None:
-    """The writer's connection breaks before its next byte, so that a message waits."""
-    broken = scene.line.cut_after("up", 0)
-    await say(scene)
-    await broken.wait()
-
-
-async def begin(scene: Scene, place: Place) -> int:
-    """Up to where the place is; answers how many bytes have gone there before."""
+async def provoke(scene: Scene, place: Place, offset: int | None, messages: int = 1) -> asyncio.Event:
+    """The writer writes, having just lost its line if it is to come back; the line breaks again after so many bytes of
+    a place, or does not. Answers when that was."""
+    line, broken = scene.line, asyncio.Event()
     if place.fresh:
-        await anew(scene)
-    return len(getattr(scene.line, place.way)[-1]) if place.there else 0
+        await line.cut()
+    if offset is not None:
+        before = len(getattr(line, place.way)[-1]) if place.there else 0
+        broken = line.cut_after(place.way, before + offset, place.words)
+    await say(scene, messages)
+    if place.fresh:
+        await line.mend()
+    return broken
 
 
 async def measure(scene: Scene, place: Place) -> int:
     """How many bytes there are at a place."""
-    before = await begin(scene, place)
-    line, first = scene.line, len(scene.line.up)
-    if not place.fresh:
-        await say(scene)
+    line, first, last = scene.line, len(scene.line.up), len(getattr(scene.line, place.way)[-1])
+    await provoke(scene, place, None)
     await scene.arrives()
     if place.there:
-        return len(getattr(line, place.way)[-1]) - before
+        return len(getattr(line, place.way)[-1]) - last
     if (place.words, place.way, place.fresh) == (GET, "down", False):
         # The poll that was waiting brings the message. The ack may come with it, or after it.
         end = b'"}]'
@@ -80,11 +80,12 @@ async def measure(scene: Scene, place: Place) -> int:
 
 
 async def cut(scene: Scene, place: Place, offset: int) -> None:
-    before = await begin(scene, place)
-    broken = scene.line.cut_after(place.way, before + offset, place.words)
-    if not place.fresh:
-        await say(scene)
-    await broken.wait()
+    broken = await provoke(scene, place, offset)
+    try:
+        async with asyncio.timeout(SECONDS):
+            await broken.wait()
+    except TimeoutError:
+        pytest.fail(f"no cut after {offset} bytes: {place}")
     await scene.arrives()
 
 
@@ -111,50 +112,50 @@ async def cut_everywhere(
     assert min(counts) >= (sample or 100), counts
 
 
-@pytest.mark.gen_test(timeout=SECONDS)
+@pytest.mark.timeout(PATIENCE)
+@pytest.mark.gen_test(timeout=PATIENCE)
 async def test_a_message_by_websocket_cut_after_every_byte(server: Served) -> None:
     await cut_everywhere(server, WEBSOCKET, MESSAGE_BY_WEBSOCKET)
 
 
-@pytest.mark.gen_test(timeout=SECONDS)
+@pytest.mark.timeout(PATIENCE)
+@pytest.mark.gen_test(timeout=PATIENCE)
 async def test_a_return_by_websocket_cut_after_some_bytes(server: Served) -> None:
     await cut_everywhere(server, WEBSOCKET, RETURN_BY_WEBSOCKET, 40)
 
 
-@pytest.mark.gen_test(timeout=SECONDS)
+@pytest.mark.timeout(PATIENCE)
+@pytest.mark.gen_test(timeout=PATIENCE)
 async def test_polling_cut_after_some_bytes(server: Served) -> None:
     await cut_everywhere(server, POLLING, MESSAGE_BY_POLLING, 20)
     await cut_everywhere(server, POLLING, RETURN_BY_POLLING, 10)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(LONG_SECONDS)
-@pytest.mark.gen_test(timeout=LONG_SECONDS)
+@pytest.mark.timeout(LONG_PATIENCE)
+@pytest.mark.gen_test(timeout=LONG_PATIENCE)
 async def test_a_return_by_websocket_cut_after_every_byte(server: Served) -> None:
     await cut_everywhere(server, WEBSOCKET, RETURN_BY_WEBSOCKET)
 
 
 @pytest.mark.long
-@pytest.mark.timeout(LONG_SECONDS)
-@pytest.mark.gen_test(timeout=LONG_SECONDS)
+@pytest.mark.timeout(LONG_PATIENCE)
+@pytest.mark.gen_test(timeout=LONG_PATIENCE)
 async def test_polling_cut_after_every_byte(server: Served) -> None:
     await cut_everywhere(server, POLLING, MESSAGE_BY_POLLING)
     await cut_everywhere(server, POLLING, RETURN_BY_POLLING)
 
 
 @pytest.mark.parametrize("options", [LIKE_THE_PAGE, UPGRADE], ids=["like-the-page", "polling-first"])
-@pytest.mark.gen_test(timeout=SECONDS)
+@pytest.mark.timeout(PATIENCE)
+@pytest.mark.gen_test(timeout=PATIENCE)
 async def test_cuts_wherever_a_transport_gives_way_to_another(server: Served, options: dict[str, Json]) -> None:
     """Several messages at a time, and cuts that come or do not."""
     draw = chance("4")
     came = 0
     async with meeting(server, **options) as scene:
         for _ in range(60):
-            place = draw.choice(ANYWHERE)
-            if place.fresh:
-                await anew(scene)
-            broken = scene.line.cut_after(place.way, draw.randrange(4_000), place.words)
-            await say(scene, draw.randint(1, 3))
+            broken = await provoke(scene, draw.choice(ANYWHERE), draw.randrange(4_000), draw.randint(1, 3))
             await scene.arrives()
             came += broken.is_set()
         scene.once_and_in_order()
