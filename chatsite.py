@@ -50,6 +50,8 @@ CONFIG = HOUSE / "config" / "chatsite.toml"
 USAGE_ERROR = 2
 RSA_THREADS = 2
 """An RSA operation takes a millisecond without the interpreter's lock; two threads keep two cores busy with joins."""
+BODY_SECONDS = 60.0
+"""How long a request may take to bring its body."""
 CLOSE_SECONDS = 5.0
 """How long connections may take to say goodbye."""
 
@@ -205,6 +207,7 @@ async def _serve(chosen: Settings) -> None:
         ssl_options=certificate.context if certificate else None,
         xheaders=chosen.behind_proxy,
         max_body_size=chosen.max_payload,
+        body_timeout=BODY_SECONDS,
     )
     server.add_sockets(sockets)
     stopped = asyncio.Event()

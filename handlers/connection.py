@@ -105,7 +105,7 @@ class Connection:
         try:
             packet = engineio.decode(frame)
         except ProtocolError:
-            self._broken(transport)
+            self._turn_away(transport)
         else:
             await self.take(packet, transport)
 
@@ -118,7 +118,7 @@ class Connection:
         else:
             # From a transport that has been given up; or whose client takes it into use before what it sent over
             # the other is handled: its messages would be handled side by side, or lost.
-            self._broken(transport)
+            self._turn_away(transport)
             return
         for event in self.session.receive(packet, via=via, now=self._clock.time()):
             if isinstance(event, Received):
@@ -162,8 +162,8 @@ class Connection:
         """Ends the session, for the given reason unless it had ended already."""
         self._apply(self.session.close(reason))
 
-    def _broken(self, transport: Transport) -> None:
-        """What came over a transport is no Engine.IO."""
+    def _turn_away(self, transport: Transport) -> None:
+        """What came over a transport is no Engine.IO, or comes too late."""
         self.lost(transport, CloseReason.PARSE_ERROR)
         if self.session.closed is None:
             transport.close(CloseReason.PARSE_ERROR, [])

@@ -66,6 +66,8 @@ class EngineHandler(BaseHandler):
     def initialize(self, connections: Connections, allowed_origins: Collection[str]) -> None:
         self._connections = connections
         self._allowed_origins = allowed_origins
+        self.connection: Connection | None = None
+        """The one that this request belongs to, once `judge` has found nothing wrong."""
 
     @property
     def sid(self) -> str:
@@ -76,7 +78,8 @@ class EngineHandler(BaseHandler):
         """CORS: a browser asks whether a page elsewhere may ask."""
         self.set_status(204)
         self.set_header("Access-Control-Allow-Methods", METHODS)
-        self.set_header("Access-Control-Allow-Headers", "Content-Type")
+        wanted = self.request.headers.get("Access-Control-Request-Headers", "Content-Type")
+        self.set_header("Access-Control-Allow-Headers", wanted)  # none means anything here
 
     def judge(self) -> Refusal | None:
         """The first thing wrong, in the reference server's order, with strangers' pages turned away early."""
@@ -92,7 +95,10 @@ class EngineHandler(BaseHandler):
             connection = self._connections.find(self.sid)
             if connection is None:
                 return UNKNOWN_SESSION
-            return None if version == engineio.VERSION and self.fits(connection) else BAD_REQUEST
+            if version != engineio.VERSION or not self.fits(connection):
+                return BAD_REQUEST
+            self.connection = connection
+            return None
         if self.request.method != "GET":
             return BAD_METHOD
         if not self.fits(None):
@@ -117,10 +123,10 @@ class EngineHandler(BaseHandler):
             self.finish(strict_json.dump({"code": refusal.code, "message": refusal.message}))
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """For programs: no page."""
-        self._allow_origin()
+        """For programs: no page. A method that is never right is wrong in the same order as everything else."""
+        refusal = self.judge()
         if status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            self.refuse(BAD_REQUEST if self.sid else BAD_METHOD)
+            self.refuse(refusal or BAD_REQUEST)
         else:
             self.finish()
 

@@ -36,7 +36,7 @@ class PollingTransport:
         self.posting: PollingHandler | None = None
         """The POST that is being read, or whose packets are being handled."""
 
-    def wait(self) -> "asyncio.Future[str] | None":
+    def begin_poll(self) -> "asyncio.Future[str] | None":
         """A poll begins; answers its payload to come, or None where one waits already."""
         if self._poll is not None:
             return None
@@ -91,11 +91,10 @@ class PollingHandler(EngineHandler):
         line.set_max_body_size(sys.maxsize)  # Tornado's own bound cuts the line without an answer
         line.set_body_timeout(timing.ping_interval + timing.ping_timeout)  # no longer than a session without a word
         self._refusal = self.judge()
-        connection = self._connections.find(self.sid) if self.request.method != "OPTIONS" else None
-        if self._refusal is None and connection is not None:
-            self._connection, self._transport = connection, cast(PollingTransport, connection.transport)
+        if self.connection is not None:
+            self._transport = cast(PollingTransport, self.connection.transport)  # says `fits`
             if self.request.method == "POST":
-                self._refusal = self._begin_post(connection)
+                self._refusal = self._begin_post(self.connection)
         length = self.request.headers.get("Content-Length", "")
         if length.isdecimal():
             self._measure(int(length[:DIGITS]))
@@ -114,19 +113,19 @@ class PollingHandler(EngineHandler):
         if self._refusal is not None:
             self.refuse(self._refusal)
             return
-        if self._connection is None:
-            self._connection = self._connections.open(self._transport, Via.POLLING)
-        poll = self._transport.wait()
+        if self.connection is None:
+            self.connection = self._connections.open(self._transport, Via.POLLING)
+        poll = self._transport.begin_poll()
         if poll is None:
-            self.refuse(_broken_off(self._connection))
+            self.refuse(_broken_off(self.connection))
         else:
-            self._connection.flush()
+            self.connection.flush()
             self._answer(await poll)
 
     async def post(self) -> None:
         self._refusal = self._refusal or self._overtaken()
-        if self._refusal is None and self._connection is not None:
-            self._refusal = await self._bring(self._connection)
+        if self._refusal is None and self.connection is not None:
+            self._refusal = await self._bring(self.connection)
         self._end_post()
         if self._refusal is not None:
             self.refuse(self._refusal)
@@ -139,12 +138,6 @@ class PollingHandler(EngineHandler):
         else:
             super().options()
 
-    def head(self) -> None:
-        """As every other method that is never right."""
-        self.refuse(self._refusal or BAD_REQUEST)
-
-    put = patch = delete = head
-
     def fits(self, connection: Connection | None) -> bool:
         return self.request.method in {"GET", "POST"} and (
             connection is None or isinstance(connection.transport, PollingTransport)
@@ -154,9 +147,9 @@ class PollingHandler(EngineHandler):
         super().on_connection_close()
         # Tornado leaves the handlers of cut requests to the garbage collector, which takes its time.
         self._body = bytearray()
-        if self._connection is not None and not self._finished:
+        if self.connection is not None and not self._finished:
             self._end_post()
-            self._connection.lost(self._transport, CloseReason.TRANSPORT_ERROR)
+            self.connection.lost(self._transport, CloseReason.TRANSPORT_ERROR)
 
     def _measure(self, size: int) -> None:
         """A body of this size is coming, or has come."""
@@ -199,11 +192,11 @@ class PollingHandler(EngineHandler):
 
     def _overtaken(self) -> Refusal | None:
         """What has happened while the body was on its way: the last place taken, the session over, or upgraded."""
-        if self._connection is None:
+        if self.connection is None:
             return FULL if self._connections.full else None
-        if self._connection.session.closed is not None:
+        if self.connection.session.closed is not None:
             return UNKNOWN_SESSION
-        return None if self._connection.transport is self._transport else BAD_REQUEST
+        return None if self.connection.transport is self._transport else BAD_REQUEST
 
     def _answer(self, payload: str) -> None:
         self.set_header("Content-Type", "text/plain; charset=UTF-8")

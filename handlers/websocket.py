@@ -20,7 +20,7 @@ FRAMES_A_TURN = 64
 """Frames written before others have their turn; an outbox may hold a hundred thousand small ones."""
 
 
-class SocketTransport:
+class WebSocketTransport:
     """handlers.connection.Transport over one WebSocket: a few frames at a time are in Tornado's hands, what came
     with them waits here, and the rest in the session's bounded outbox."""
 
@@ -79,8 +79,7 @@ class WebSocketHandler(EngineHandler, tornado.websocket.WebSocketHandler):
 
     def initialize(self, connections: Connections, allowed_origins: Collection[str]) -> None:
         super().initialize(connections, allowed_origins)
-        self._transport = SocketTransport(self)
-        self._connection: Connection | None = None
+        self._transport = WebSocketTransport(self)
 
     def prepare(self) -> None:
         if (refusal := self.judge()) is not None:
@@ -95,23 +94,20 @@ class WebSocketHandler(EngineHandler, tornado.websocket.WebSocketHandler):
         if self._connections.full and not self.sid:
             self.close(TRY_AGAIN_LATER)  # the last place has been taken since `prepare`
         elif not self.sid:
-            self._connection = self._connections.open(self._transport, Via.WEBSOCKET)
-        else:
-            connection = self._connections.find(self.sid)
-            if connection is not None and connection.begin_upgrade(self._transport):
-                self._connection = connection
-            else:
-                self.close()
+            self.connection = self._connections.open(self._transport, Via.WEBSOCKET)
+        elif self.connection is not None and not self.connection.begin_upgrade(self._transport):
+            self.connection = None
+            self.close()
 
     async def on_message(self, message: str | bytes) -> None:
-        if self._connection is not None:
-            await self._connection.receive(message, self._transport)
+        if self.connection is not None:
+            await self.connection.receive(message, self._transport)
 
     def on_close(self) -> None:
-        if self._connection is not None:
-            self._connection.lost(self._transport, CloseReason.TRANSPORT_CLOSE)
+        if self.connection is not None:
+            self.connection.lost(self._transport, CloseReason.TRANSPORT_CLOSE)
 
     def flush_connection(self) -> None:
         """The line has taken what was sent."""
-        if self._connection is not None:
-            self._connection.flush()
+        if self.connection is not None:
+            self.connection.flush()

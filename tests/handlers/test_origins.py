@@ -48,12 +48,12 @@ async def test_a_listed_page_is_told_before_that_it_may(http_port: int, connecti
         method="OPTIONS",
         Origin=ALLOWED_ORIGIN,
         Access_Control_Request_Method="POST",
-        Access_Control_Request_Headers="content-type",
+        Access_Control_Request_Headers="content-type,x-of-the-application",
     )
     assert (answer.status, answer.body) == (204, b"")
     assert allowed(answer) == (ALLOWED_ORIGIN, "true")
     assert "POST" in answer.headers["access-control-allow-methods"]
-    assert answer.headers["access-control-allow-headers"] == "Content-Type"
+    assert answer.headers["access-control-allow-headers"] == "content-type,x-of-the-application"
     assert not connections._open
 
 
@@ -85,7 +85,7 @@ async def test_a_method_that_nobody_knows_is_a_bad_one_and_listed_pages_may_read
 ) -> None:
     for sid, error in (
         ("", {"code": 2, "message": "Bad handshake method"}),
-        ("x", {"code": 3, "message": "Bad request"}),
+        ("x", {"code": 1, "message": "Session ID unknown"}),
     ):
         answer = await asked(http_port, f"{POLLING}&sid={sid}", method=method, Origin=ALLOWED_ORIGIN)
         assert (answer.status, json.loads(answer.body)) == (400, error)

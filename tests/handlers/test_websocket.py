@@ -11,7 +11,7 @@ import pytest
 from tornado.concurrent import Future
 
 from handlers.connection import Connections
-from handlers.websocket import FRAMES_A_TURN, SocketTransport
+from handlers.websocket import FRAMES_A_TURN, WebSocketTransport
 from protocol.namespace import Departure
 from tests.fakes import Echo
 from tests.handlers.conftest import ALLOWED_ORIGIN, MAX_PAYLOAD, until
@@ -155,7 +155,7 @@ async def test_very_many_small_frames_leave_others_their_turn(
 ) -> None:
     async with await opened(http_port) as busy:
         (connection,) = connections._open.values()
-        assert isinstance(connection.transport, SocketTransport)
+        assert isinstance(connection.transport, WebSocketTransport)
         handler = connection.transport._handler
         write, written = handler.write_message, [0]
 
@@ -241,7 +241,7 @@ async def test_small_frames_are_not_held_back(http_port: int, connections: Conne
     async with await opened(http_port):
         (connection,) = connections._open.values()
         transport = connection._transport
-        assert isinstance(transport, SocketTransport)
+        assert isinstance(transport, WebSocketTransport)
         assert transport._handler.ws_connection is not None
         stream = transport._handler.ws_connection.stream
         assert stream is not None
