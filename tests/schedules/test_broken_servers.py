@@ -1,0 +1,175 @@
+"""A server with one thing broken does not get through the schedules: the checks of judge and guests can fail."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from handlers.connection import Connection
+from protocol.namespace import Departure
+from protocol.session import Session
+from rooms.broker import MemoryBroker
+from rooms.chat import ChatNamespace
+from rooms.guest import Grace
+from rooms.hub import Hub
+from rooms.model import Snapshot
+from tests.schedules.test_schedules import play, some
+
+AT_MOST = 100
+"""Schedules within which it must be found out."""
+
+Break = Callable[[pytest.MonkeyPatch], None]
+BROKEN: dict[str, Break] = {}
+
+
+def broken(break_it: Break) -> Break:
+    BROKEN[break_it.__name__] = break_it
+    return break_it
+
+
+@broken
+def messages_sent_again_are_posted_again(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr("rooms.broker.DIGESTS_KEPT", 0)
+    patch.setattr("rooms.broker.DIGEST_SECONDS", 0)
+
+
+@broken
+def a_seat_is_given_up_by_whoever_held_it_before(patch: pytest.MonkeyPatch) -> None:
+    leave = MemoryBroker.leave
+
+    async def anybodys(self: MemoryBroker, room: Any, member: Any, seat: str) -> None:  # noqa: ANN401 - passed on
+        held = self._rooms[room].members.get(member) if room in self._rooms else None
+        await leave(self, room, member, held.seat if held else seat)
+
+    patch.setattr(MemoryBroker, "leave", anybodys)
+    patch.setattr(Grace, "end", lambda self, room, member: None)
+
+
+@broken
+def nobody_is_waited_for(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Grace, "begin", lambda self, room, member, over: over())
+
+
+@broken
+def everybody_is_waited_for_for_ever(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Grace, "begin", lambda self, room, member, over: None)
+
+
+@broken
+def who_leaves_on_purpose_is_waited_for(patch: pytest.MonkeyPatch) -> None:
+    real = ChatNamespace.disconnected
+    patch.setattr(ChatNamespace, "disconnected", lambda self, socket, _: real(self, socket, Departure.LOST))
+
+
+@broken
+def what_was_queued_is_lost_in_an_upgrade(patch: pytest.MonkeyPatch) -> None:
+    upgraded = Connection._upgraded
+
+    def losing(self: Connection) -> None:
+        self.session.take()
+        upgraded(self)
+
+    patch.setattr(Connection, "_upgraded", losing)
+
+
+@broken
+def what_was_queued_comes_twice_in_an_upgrade(patch: pytest.MonkeyPatch) -> None:
+    take = Session.take
+
+    def twice(self: Session) -> Any:  # noqa: ANN401 - frames
+        frames = take(self)
+        if self.probing:
+            self._outbox.extend(frame for frame in frames if str(frame).startswith("42"))
+        return frames
+
+    patch.setattr(Session, "take", twice)
+
+
+@broken
+def the_whole_log_is_sent_to_everybody(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Snapshot, "log_after", lambda self, since: self.log)
+
+
+@broken
+def who_comes_back_lacks_a_message(patch: pytest.MonkeyPatch) -> None:
+    log_after = Snapshot.log_after
+    patch.setattr(Snapshot, "log_after", lambda self, since: log_after(self, since)[1 if since else 0 :])
+
+
+@broken
+def a_reader_is_left_out_now_and_then(patch: pytest.MonkeyPatch) -> None:
+    broadcast = Hub.broadcast
+
+    def some_of_them(self: Hub, room: Any, event: str, *args: Any) -> None:  # noqa: ANN401 - passed on
+        if event != "get_message" or args[0]["id"] % 20:
+            broadcast(self, room, event, *args)
+
+    patch.setattr(Hub, "broadcast", some_of_them)
+
+
+@broken
+def readers_hear_in_different_orders(patch: pytest.MonkeyPatch) -> None:
+    broadcast = Hub.broadcast
+    kept: list[Any] = []
+
+    def late(self: Hub, room: Any, event: str, *args: Any) -> None:  # noqa: ANN401 - passed on
+        if event == "get_message" and args[0]["id"] % 20 == 0:
+            kept.append((self, room, event, *args))
+            return
+        broadcast(self, room, event, *args)
+        while kept:
+            broadcast(*kept.pop())
+
+    patch.setattr(Hub, "broadcast", late)
+
+
+@broken
+def an_answer_comes_before_the_message(patch: pytest.MonkeyPatch) -> None:
+    broadcast = Hub.broadcast
+
+    def later(*args: Any) -> None:  # noqa: ANN401 - passed on
+        asyncio.get_running_loop().call_soon(lambda: broadcast(*args))
+
+    patch.setattr(Hub, "broadcast", later)
+
+
+@broken
+def frames_for_a_busy_transport_are_thrown_away(patch: pytest.MonkeyPatch) -> None:
+    send = Connection.send
+    patch.setattr(Connection, "send", lambda self, frames: send(self, frames) if self._transport.writable() else None)
+
+
+@broken
+def a_silent_line_is_kept_for_ever(patch: pytest.MonkeyPatch) -> None:
+    tick = Session.tick
+
+    def patient(self: Session, now: float) -> Any:  # noqa: ANN401 - events
+        self._pong_due = None
+        return tick(self, now)
+
+    patch.setattr(Session, "tick", patient)
+
+
+@broken
+def who_comes_back_is_announced(patch: pytest.MonkeyPatch) -> None:
+    admit = ChatNamespace._admit
+    patch.setattr(ChatNamespace, "_admit", lambda self, joined: admit(self, replace(joined, returned=False)))
+
+
+@broken
+def who_has_gone_is_not_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(ChatNamespace, "_put_out", lambda self, socket: socket.disconnect())
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_a_broken_server_is_found_out(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    BROKEN[name](monkeypatch)
+    for seed in range(AT_MOST):
+        try:
+            play(some(seed))
+        except Exception as error:  # noqa: BLE001 - whatever notices
+            print(f"schedule {seed}: {type(error).__name__} {error}")  # noqa: T201 - for `pytest -rP`
+            return
+    pytest.fail(f"not noticed in {AT_MOST} schedules")
