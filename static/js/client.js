@@ -76,7 +76,8 @@ export class Client {
   /** @type {Promise<unknown>} seals and emits one after the other: counters must arrive in order */
   #queue = Promise.resolve();
   #failures = 0;
-  #patience = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #patience;
   #offline = false;
 
   /**
