@@ -11,8 +11,8 @@ const RECONNECTION = { reconnectionDelay: 50, reconnectionDelayMax: 100, forceNe
 
 /** @param {ArrayBuffer | ArrayBufferView} bytes */
 const base64 = (bytes) => {
-  const view = bytes instanceof ArrayBuffer ? new Uint8Array(bytes) : new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return btoa(String.fromCharCode(...view));
+  const { buffer, byteOffset, byteLength } = ArrayBuffer.isView(bytes) ? bytes : new Uint8Array(bytes);
+  return btoa(String.fromCharCode(...new Uint8Array(buffer, byteOffset, byteLength)));
 };
 
 /** @type {(value: any) => any} */
@@ -98,7 +98,8 @@ export const drive = (io, tell) => {
     call(connection, number, namespace, milliseconds, event, args) {
       const socket = find(connection, namespace);
       /** @type {(error: Error | null, ...answer: unknown[]) => void} */
-      const answered = (error, ...answer) => tell(connection, "", "answer", number, error === null ? pack(answer) : null);
+      const answered = (error, ...answer) =>
+        tell(connection, "", "answer", number, error === null ? pack(answer) : null);
       if (socket.timeout !== undefined) {
         socket.timeout(milliseconds).emit(event, ...unpack(args), answered);
         return;

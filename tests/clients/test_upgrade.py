@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.conftest import at_home
+from tests.clients.conftest import HOMES, at_home
 from tests.clients.echoing import echoing
 from tests.clients.official import Ears, Home, Wish, opened
 from tests.proxy import Line, Way
@@ -50,6 +50,13 @@ def head(heard: bytearray) -> int:
 
 
 @pytest.fixture(scope="module")
+def quiet() -> Iterator[Served]:
+    """An echo server that does not ping in time to help anybody."""
+    with echoing(ping_interval=60) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
 def hasty() -> Iterator[Served]:
     """An echo server whose clients soon notice that they are not heard. The official one notices nothing else when
     the WebSocket breaks between the answer to its probe and the end of its last poll."""
@@ -75,6 +82,19 @@ async def all_come_back(ears: Ears, first: int = 0) -> None:
     for number in range(first, TOTAL):
         assert await ears.heard("message-back") == [number]
     assert numbers(ears) == list(range(TOTAL))
+
+
+@at_home(*(name for name in HOMES if name not in {"asyncio", "threads"}))
+async def test_poll_that_waits(home: Home, quiet: Served) -> None:
+    """The server ends it, or the client would wait for the next ping before it can change."""
+    async with Line(quiet.port, delay=SHORT_DELAY) as line:
+        line.stall(ON_WEBSOCKET)
+        async with opened(home, Wish(line.url)) as client:
+            await client.ears.heard("connect")
+            assert await client.call("message-with-ack", 1) == [1]
+            line.flow()  # and the next poll is on its way already
+            assert await client.ears.heard("upgrade", "") == ["websocket"]
+            assert await client.call("message-with-ack", 2) == [2]
 
 
 async def test_slow_line(home: Home, echo: Served) -> None:
