@@ -134,7 +134,7 @@ async function joined(context) {
   return begun;
 }
 
-test("a WebSocket first; what is swallowed lets the other go first, then it is said to be out of reach", async (context) => {
+test("a WebSocket first; what is swallowed lets the other go first, then none is there", async (context) => {
   const { socket, told } = await begin(context);
   assert.equal(socket.first, "websocket");
   socket.hear("connect_error", new Error("timeout"));
@@ -202,7 +202,7 @@ test("awake again: what a line that is gone would have answered does not touch t
   assert.deepEqual(socket.did, ["get_public_key"]);
 });
 
-test("awake again: without a line the next attempt is now; what is under way or stopped is left alone", async (context) => {
+test("awake again: without a line the next attempt is now; what is under way or stopped stays so", async (context) => {
   const { client, socket, told } = await joined(context);
   socket.lose("transport close");
   assert.deepEqual(told, ["offline"]);
