@@ -4,7 +4,7 @@ import argparse
 import secrets
 import sys
 
-from tests.fuzz import envelopes
+from tests.fuzz import doors, envelopes
 from tests.fuzz.bounds import memory_watched
 from tests.fuzz.decoders import DECODERS
 from tests.fuzz.engine import findings, for_seconds
@@ -16,7 +16,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=secrets.randbelow(2**32))
     parser.add_argument("--target", help="only the targets whose names begin so", default="")
     chosen = parser.parse_args()
-    targets = [each for each in (*DECODERS, *envelopes.targets()) if each.name.startswith(chosen.target)]
+    house = doors.House()
+    targets = [*DECODERS, *envelopes.targets(), doors.target(house)]
+    targets = [target for target in targets if target.name.startswith(chosen.target)]
     print(f"seed {chosen.seed}, {chosen.minutes:g} minutes, {len(targets)} targets", flush=True)
     runs = []
     for target in targets:
@@ -26,6 +28,7 @@ def main() -> int:
         print(
             f"{target.name:26} {run.inputs:9} inputs, {run.refused:9} refused, {len(run.findings)} findings", flush=True
         )
+    house.close()
     found = list(findings(runs))
     print(f"{sum(run.inputs for run in runs)} inputs, {len(found)} findings")
     for finding in found:

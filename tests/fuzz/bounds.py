@@ -44,14 +44,14 @@ def size_of(given: Input) -> int:
     return sum(len(frame.encode() if isinstance(frame, str) else frame) for frame in given)
 
 
-def bounded(call: Callable[[], object], size: int, bytes_per_byte: int) -> None:
+def bounded(call: Callable[[], object], size: int, bytes_per_byte: int, memory: int = MEMORY) -> None:
     """Calls. Raises Hang or Greed where that takes more than an input of this size justifies, else what it raises."""
     tracemalloc.reset_peak()
     before, _ = tracemalloc.get_traced_memory()
     with time_limited(SECONDS + SECONDS_PER_MEGABYTE * size / 1_000_000):
         call()
     _, peak = tracemalloc.get_traced_memory()
-    if peak - before > MEMORY + bytes_per_byte * size:
+    if peak - before > memory + bytes_per_byte * size:
         raise Greed(f"more than {bytes_per_byte} bytes for a byte")
 
 

@@ -12,7 +12,7 @@ import settings
 from protocol import Frame, ProtocolError, engineio, socketio, strict_json
 from rooms import model
 from rooms.model import MESSAGE_CLASSES, MemberId
-from tests.fuzz.bounds import Mistake
+from tests.fuzz.bounds import MEMORY, Mistake
 from tests.fuzz.mutation import Input, as_text
 
 
@@ -26,7 +26,8 @@ class Target:
     read: Callable[[Input], None]
     refusals: tuple[type[Exception], ...]
     bytes_per_byte: int = 20
-    short: int = 2000
+    memory: int = MEMORY
+    short: int = 1500
 
 
 def must(holds: bool, what: str) -> None:

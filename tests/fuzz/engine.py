@@ -60,7 +60,8 @@ class Run:
         return None
 
     def _read(self, given: Input) -> None:
-        bounded(lambda: self.target.read(given), size_of(given), self.target.bytes_per_byte)
+        target = self.target
+        bounded(lambda: target.read(given), size_of(given), target.bytes_per_byte, target.memory)
 
 
 def for_seconds(target: Target, seed: int, seconds: float) -> Run:
