@@ -65,7 +65,7 @@ class Application(Protocol):
 class Connection:
     """Drives the session of one client over the transport that it uses, and the one that it may change to.
 
-    `receive` and `take` must be awaited before the next frame of the same transport is handed in: that keeps a
+    `receive` and `handle` must be awaited before the next frame of the same transport is handed in: that keeps a
     client's messages in order, and lets a busy server slow its client down instead of queueing for it.
     """
 
@@ -107,9 +107,9 @@ class Connection:
         except ProtocolError:
             self._turn_away(transport)
         else:
-            await self.take(packet, transport)
+            await self.handle(packet, transport)
 
-    async def take(self, packet: Packet, transport: Transport) -> None:
+    async def handle(self, packet: Packet, transport: Transport) -> None:
         """A packet came in."""
         if transport is self._transport:
             via = self.session.via

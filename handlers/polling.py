@@ -180,7 +180,7 @@ class PollingHandler(EngineHandler):
             for number, packet in enumerate(decode_payload(body.decode())):
                 if connection.session.closed is not None:
                     break
-                await connection.take(packet, self._transport)
+                await connection.handle(packet, self._transport)
                 if number % PACKETS_A_TURN == 0:
                     await asyncio.sleep(0)
         except (UnicodeDecodeError, ProtocolError):

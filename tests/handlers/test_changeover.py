@@ -45,7 +45,7 @@ class Scene:
 
     def posts(self, *frames: str) -> None:
         for frame in frames:
-            asyncio.run(self.connection.take(decode(frame), self.polling))
+            asyncio.run(self.connection.handle(decode(frame), self.polling))
 
     def hears(self, *frames: str) -> list[Frame]:
         """Frames from the WebSocket that wants to take over."""
