@@ -101,7 +101,7 @@ class House:
     async def _visit(self, frames: Input) -> None:
         self._visits += 1
         connection = self._connections.open(PollingTransport(), Via.POLLING)
-        await connection.take(Packet(PacketType.MESSAGE, "0"), connection.transport)
+        await connection.handle(Packet(PacketType.MESSAGE, "0"), connection.transport)
         sid = connection.session.sid.encode()
         reader, writer = await asyncio.open_connection("127.0.0.1", self._port)
         try:

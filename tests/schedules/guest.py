@@ -18,7 +18,9 @@ class Guest:
     """One tab. `authored`: all that was typed, in order; `histories`: by epoch, what was seen, by id; `missed`: by
     epoch, the ids that the server has said to be gone."""
 
-    def __init__(self, number: int, random: Random, mode: str, now: Callable[[], float], log_size: int) -> None:
+    def __init__(
+        self, number: int, random: Random, mode: str, now: Callable[[], float], log_size: int, diary: list[str]
+    ) -> None:
         self.member = to_base64url(bytes([number + 1]) * 32)
         self.mode = mode
         self.dialer: Dialer | None = None
@@ -36,6 +38,7 @@ class Guest:
         self.epoch, self.last = "", 0
         self._random = random
         self._log_size = log_size
+        self._name, self._diary = f"guest {number} ({mode})", diary
         self._now = now
         self._channel = Channel(bytes(32))
         self._numbers = 0
@@ -85,11 +88,13 @@ class Guest:
     # what its dialer says: tests.schedules.dialer.Listener
 
     def lost(self) -> None:
+        self._note("has no line any more")
         self.dialer, self.users = None, None
         self._on_its_way = False
         self._acks.clear()
 
     def message(self, text: str) -> None:
+        self._note(f"hears {text[:70]}")
         match text[0]:
             case "0":
                 self._socket_id = json.loads(text[1:])["sid"]
@@ -208,6 +213,10 @@ class Guest:
 
     def _ask(self, event: str, argument: Any, answered: Callable[[Any], None]) -> None:  # noqa: ANN401 - JSON
         if self.dialer is not None:
+            self._note(f"asks {event}")
             self._numbers += 1
             self._acks[self._numbers] = answered
             self.dialer.send(f"2{self._numbers}{json.dumps([event, argument])}")
+
+    def _note(self, what: str) -> None:
+        self._diary.append(f"{self._now():.2f} {self._name} {what}")

@@ -4,7 +4,14 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from tests.schedules.guest import Guest
-from tests.schedules.site import GRACE, Site
+from tests.schedules.site import GRACE, TIMING, Site
+
+
+def as_it_goes(site: Site) -> None:
+    """At any moment."""
+    for connection in site.connections._open.values():
+        queued = [len(frame) for frame in connection.session._outbox]
+        assert sum(queued[:-1]) <= TIMING.outbox_bytes, "too much is kept for somebody who does not take it"
 
 
 def at_rest(guests: Sequence[Guest], sites: Sequence[Site]) -> None:

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from handlers.connection import Connection
+from protocol.engineio import Packet, PacketType
 from protocol.namespace import Departure
-from protocol.session import Session
+from protocol.session import Session, Via
 from rooms.broker import MemoryBroker
 from rooms.chat import ChatNamespace
 from rooms.guest import Grace
@@ -139,6 +140,27 @@ def an_answer_comes_before_the_message(patch: pytest.MonkeyPatch) -> None:
 def frames_for_a_busy_transport_are_thrown_away(patch: pytest.MonkeyPatch) -> None:
     send = Connection.send
     patch.setattr(Connection, "send", lambda self, frames: send(self, frames) if self._transport.writable() else None)
+
+
+@broken
+def whatever_piles_up_is_kept(patch: pytest.MonkeyPatch) -> None:
+    def keeping(self: Session, frames: Any) -> Any:  # noqa: ANN401 - frames
+        for frame in frames if self.closed is None else ():
+            self._queue(frame)
+        return []
+
+    patch.setattr(Session, "send", keeping)
+
+
+@broken
+def what_is_posted_while_an_upgrade_is_under_way_is_lost(patch: pytest.MonkeyPatch) -> None:
+    receive = Session.receive
+
+    def deaf(self: Session, packet: Packet, *, via: Via, now: float) -> Any:  # noqa: ANN401 - events
+        unheard = self.probing and via is Via.POLLING and packet.type is PacketType.MESSAGE
+        return [] if unheard else receive(self, packet, via=via, now=now)
+
+    patch.setattr(Session, "receive", deaf)
 
 
 @broken

@@ -22,6 +22,8 @@ from tests.schedules.world import World
 
 STEPS = 120
 SIZE = 2 + 2 * STEPS
+LAST = 100
+"""Lines of what happened that are shown with a failure."""
 
 schedules = st.binary(min_size=SIZE, max_size=SIZE)
 checked = settings(deadline=None, derandomize=True, database=None, suppress_health_check=[HealthCheck.too_slow])
@@ -37,7 +39,12 @@ def _nothing_is_complained_about(caplog: pytest.LogCaptureFixture) -> Iterator[N
 
 
 def play(schedule: bytes) -> None:
-    asyncio.run(World(schedule).play())
+    world = World(schedule)
+    try:
+        asyncio.run(world.play())
+    except BaseException as error:
+        error.add_note("\n".join(world.diary[-LAST:]))
+        raise
 
 
 def some(seed: int) -> bytes:

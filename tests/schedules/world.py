@@ -23,9 +23,10 @@ class World:
         self._schedule = schedule
         self.now = 1000.0
         random = Random(schedule)  # noqa: S311 - keys of nobody
+        self.diary: list[str] = []
         self._log_size = (40, 4, 1, 0)[schedule[0] >> 2 & 3]
         self.guests = [
-            Guest(number, random, MODES[(schedule[1] >> 2 * number) % 3], lambda: self.now, self._log_size)
+            Guest(number, random, MODES[(schedule[1] >> 2 * number) % 3], lambda: self.now, self._log_size, self.diary)
             for number in range(2 + schedule[0] % 3)
         ]
         self.sites = [Site(self.now, self._log_size)]
@@ -54,11 +55,15 @@ class World:
         await self.site.chat.start()
         for at in range(2, len(self._schedule) - 1, 2):
             action, number = self._schedule[at], self._schedule[at + 1]
-            result = self._steps[action % len(self._steps)](number)
+            step = self._steps[action % len(self._steps)]
+            self.diary.append(f"{self.now:.2f} - {step.__name__} {number}")
+            result = step(number)
             if result is not None:
                 await result
             await self.settle()
             self._tick()
+            judge.as_it_goes(self.site)
+        self.diary.append("all lines are mended")
         await self._come_to_rest()
         judge.at_rest(self.guests, self.sites)
         await self._go_home()
