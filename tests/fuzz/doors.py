@@ -37,14 +37,14 @@ FACTS = PageFacts("!?", ("://",), "filtered", "link", 10_000, "1.2.3")
 
 
 class Complaints(logging.Handler):
-    """What the server complains about. Tornado's warnings are about the visitor, not about itself."""
+    """What the server complains about. Tornado's warnings are about the visitor, those of asyncio about the machine."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.heard: list[str] = []
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.ERROR or not record.name.startswith("tornado."):
+        if record.levelno >= logging.ERROR or not record.name.startswith(("tornado.", "asyncio")):
             error = record.exc_info[1] if record.exc_info else None
             if isinstance(error, ValueError) and "attachments; at most" in str(error):
                 return  # an echo of one attachment in many places, which may come but cannot be sent
