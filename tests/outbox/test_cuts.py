@@ -61,6 +61,8 @@ async def provoke(scene: Scene, place: Place, offset: int | None, messages: int 
         broken = line.cut_after(place.way, before + offset, place.words)
     await say(scene, messages)
     if place.fresh:
+        # A connection that was just being made when the others ended may have stayed: it brings no message now.
+        await scene.writer.reaches("offline")
         await line.mend()
     return broken
 
