@@ -12,11 +12,11 @@ from tests.serving import HOUSE, NotServed, Served
 
 @contextmanager
 def echoing(port: int = 0, **times: float) -> Iterator[Served]:
-    """An echo server that pings often and has much patience, unless `times` (ping_interval, ...) say otherwise.
+    """An echo server that pings often and has patience, unless `times` (ping_interval, ...) say otherwise.
 
     Raises NotServed. It must have nothing to say about its clients.
     """
-    chosen = {"ping_interval": 0.3, "ping_timeout": 20, "connect_timeout": 20, **times}
+    chosen = {"ping_interval": 0.3, "ping_timeout": 5, "connect_timeout": 20, **times}
     options = [f"--{name.replace('_', '-')}={value}" for name, value in chosen.items()]
     with tempfile.TemporaryFile("w+", encoding="utf-8") as errors:
         process = subprocess.Popen(

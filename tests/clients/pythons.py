@@ -110,15 +110,10 @@ class AsyncioClient(_PythonClient):
             raise TimeoutError from None
 
     async def leave(self) -> None:
-        # Who disconnects while a POST is not answered waits for a poll to end by itself, with no word to the server.
-        await self._client.eio.queue.join()
         await self._client.disconnect()
 
     async def close(self) -> None:
-        if self._client.connected:
-            await self.leave()
-        else:
-            await self._client.shutdown()
+        await self._client.shutdown()
 
 
 class _Closable(Protocol):

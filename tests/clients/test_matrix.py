@@ -27,8 +27,7 @@ each_setting = pytest.mark.parametrize("setting", SETTINGS.values(), ids=SETTING
 
 @pytest.fixture(scope="module")
 def echo() -> Iterator[Served]:
-    """It is quiet: no ping comes in time to help a client that waits for a poll to end."""
-    with echoing(ping_interval=60) as served:
+    with echoing() as served:
         yield served
 
 
