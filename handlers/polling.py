@@ -177,7 +177,7 @@ class PollingHandler(EngineHandler):
         """Hands the connection what the body holds, packet by packet, up to a bad one."""
         try:
             body, self._body = self._body, bytearray()
-            for number, packet in enumerate(decode_payload(body.decode())):
+            for number, packet in enumerate(decode_payload(body.decode()), 1):
                 if connection.session.closed is not None:
                     break
                 await connection.handle(packet, self._transport)
