@@ -105,7 +105,7 @@ class Session:
         self._timing = timing
         self._closed: CloseReason | None = None
         self._outbox: deque[Frame] = deque()
-        self._outbox_bytes = 0
+        self._outbox_bytes = self._largest = 0
         self._ping_due: float | None = now + timing.ping_interval
         self._pong_due: float | None = None
         self._connect_due: float | None = now + timing.connect_timeout
@@ -182,11 +182,11 @@ class Session:
 
     def send(self, frames: Sequence[Frame]) -> list[Event]:
         """Queues encoded packets. Whoever has let more than `outbox_bytes` pile up when more comes is closed as a
-        slow consumer: so the outbox never exceeds that by more than one call's frames, and one packet larger
-        than the bound (a long log) can still be sent."""
+        slow consumer. The largest frame does not count, so that a long log can be sent and something behind it; the
+        outbox exceeds the bound by no more than that frame and one call's."""
         if self._closed is not None:
             return []
-        if self._outbox_bytes > self._timing.outbox_bytes:
+        if self._outbox_bytes - self._largest > self._timing.outbox_bytes:
             return self.close(CloseReason.SLOW_CONSUMER)
         for frame in frames:
             self._queue(frame)
@@ -194,14 +194,16 @@ class Session:
 
     def _queue(self, frame: Frame) -> None:
         # Characters are bytes (JSON escapes all but ASCII), save in the name of a namespace that only its client knows.
+        size = len(frame if isinstance(frame, bytes) or frame.isascii() else frame.encode())
         self._outbox.append(frame)
-        self._outbox_bytes += len(frame if isinstance(frame, bytes) or frame.isascii() else frame.encode())
+        self._outbox_bytes += size
+        self._largest = max(self._largest, size)
 
     def take(self) -> list[Frame]:
         """All that is queued, for the current transport to send now."""
         frames = list(self._outbox)
         self._outbox.clear()
-        self._outbox_bytes = 0
+        self._outbox_bytes = self._largest = 0
         return frames
 
     def deadline(self) -> float | None:

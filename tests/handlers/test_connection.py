@@ -139,7 +139,7 @@ def test_a_namespace_is_joined_once() -> None:
 def test_a_client_that_is_too_slow_to_be_told_its_id_never_was_there() -> None:
     line = Line()
     line.transport.open = False
-    line.says("40/" + "x" * 1500)
+    line.says("40/" + "x" * 1500, "40/" + "x" * 1500)
     assert line.says("40") == []
     assert ended(line, CloseReason.SLOW_CONSUMER)
     assert line.echo.diary == [("authorize", None)]
@@ -320,7 +320,8 @@ def test_a_client_that_is_put_out_by_its_own_event_gets_no_ack() -> None:
 def test_a_client_that_is_too_slow_to_be_put_out_is_put_out_once() -> None:
     line = joined()
     line.transport.open = False
-    line.echo.sockets[0].emit("x" * 1500)
+    for _ in range(2):
+        line.echo.sockets[0].emit("x" * 1500)
     line.echo.sockets[0].disconnect()
     assert ended(line, CloseReason.SLOW_CONSUMER)
     assert line.events == []

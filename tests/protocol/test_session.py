@@ -300,6 +300,7 @@ def test_what_is_queued_is_taken_once_and_in_order() -> None:
 
 def test_a_client_that_lets_more_pile_up_than_the_bound_is_closed() -> None:
     session = born()
+    assert session.send(["4" + "x" * 999]) == [], "the largest does not count"
     assert session.send(["4" + "x" * 99]) == [], "exactly the bound"
     assert session.send([b"one more"]) == []
     assert session.send(["4too much"]) == closed(CloseReason.SLOW_CONSUMER)
@@ -309,8 +310,11 @@ def test_a_client_that_lets_more_pile_up_than_the_bound_is_closed() -> None:
 def test_one_packet_larger_than_the_bound_can_be_sent() -> None:
     session = born()
     assert session.send(["4" + "x" * 1000]) == []
-    assert len(session.take()) == 1
-    assert session.send(["4a"]) == []
+    assert session.send(["4" + "y" * 100]) == [], "with something behind it"
+    assert len(session.take()) == 2
+    assert session.send(["4" + "x" * 99]) == []
+    assert session.send(["4" + "x" * 101]) == []
+    assert session.send(["4a"]) == [], "what was taken counts no more, also as the largest"
 
 
 def test_what_was_taken_does_not_count() -> None:
@@ -323,13 +327,13 @@ def test_what_was_taken_does_not_count() -> None:
 
 def test_bytes_are_counted_not_characters() -> None:
     session = born()
-    session.send(["4" + "€" * 40])
+    session.send(["4" + "€" * 40, "4" + "€" * 40])
     assert session.send(["4a"]) == closed(CloseReason.SLOW_CONSUMER)
 
 
 def test_a_client_that_reads_nothing_is_found_by_the_next_ping() -> None:
     session = born()
-    session.send(["4" + "x" * 200])
+    session.send(["4" + "x" * 200, "4" + "x" * 200])
     assert session.tick(BORN + 25) == closed(CloseReason.SLOW_CONSUMER)
 
 

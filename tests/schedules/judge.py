@@ -10,8 +10,9 @@ from tests.schedules.site import GRACE, TIMING, Site
 def as_it_goes(site: Site) -> None:
     """At any moment."""
     for connection in site.connections._open.values():
-        queued = [len(frame) for frame in connection.session._outbox]
-        assert sum(queued[:-1]) <= TIMING.outbox_bytes, "too much is kept for somebody who does not take it"
+        queued = [len(frame) for frame in connection.session._outbox][:-1]
+        beside = sum(queued) - max(queued, default=0)
+        assert beside <= TIMING.outbox_bytes, "too much is kept for somebody who does not take it"
 
 
 def at_rest(guests: Sequence[Guest], sites: Sequence[Site]) -> None:
