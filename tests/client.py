@@ -68,6 +68,7 @@ class Client:
         if self.line.connected:
             await self.line.disconnect()
         await self._http.close()
+        await asyncio.sleep(0)  # a socket is closed with the next turn
 
     @property
     def socket_id(self) -> str:

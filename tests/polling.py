@@ -43,7 +43,8 @@ class Request:
             got = await asyncio.wait_for(self._reader.read(), SECONDS)
         except ConnectionResetError:
             got = b"HTTP/1.1 0 reset"
-        self.writer.close()
+        finally:
+            self.writer.close()
         head, _, body = got.partition(b"\r\n\r\n")
         return Answer(head or b"HTTP/1.1 0 closed", body)
 

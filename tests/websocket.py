@@ -50,9 +50,10 @@ async def request(port: int, text: str, host: str = "127.0.0.1") -> Answer:
     """What a server answers to a raw request (lines end with a bare newline here), to the end of the connection."""
     reader, writer = await asyncio.open_connection(host, port)
     writer.write(text.replace("\n", "\r\n").encode("latin-1"))
-    answer = await asyncio.wait_for(reader.read(), SECONDS)
-    writer.close()
-    await writer.wait_closed()
+    try:
+        answer = await asyncio.wait_for(reader.read(), SECONDS)
+    finally:
+        writer.transport.abort()
     head, _, body = answer.partition(b"\r\n\r\n")
     return Answer(head, body)
 
@@ -80,7 +81,11 @@ class RawWebSocket:
         }
         lines = [f"{name}: {value}\r\n" for name, value in {**usual, **(headers or {})}.items() if value]
         writer.write(f"GET {path}?{query} HTTP/1.1\r\n{''.join(lines)}\r\n".encode("latin-1"))
-        head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SECONDS)
+        try:
+            head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SECONDS)
+        except BaseException:
+            writer.transport.abort()
+            raise
         answer = Answer(head.removesuffix(b"\r\n\r\n"), b"")
         if answer.status != 101:
             answer.body = await reader.readexactly(int(answer.headers.get("content-length", 0)))

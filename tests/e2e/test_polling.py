@@ -135,7 +135,8 @@ async def test_a_gap_is_counted(enter: Enter, server: Served, complaints: Compla
 
 async def test_a_longer_break_is_a_leaving_and_a_coming(enter: Enter, complaints: Complaints, serving: Serving) -> None:
     complaints.expect(CUT_LINE)
-    hasty = serving(grace_time=0.2)
+    # A line that breaks between two polls is only missed by the next pong.
+    hasty = serving(grace_time=0.2, ping_interval=1, ping_timeout=3)
     async with talking(hasty.url, "room-long", "Steve") as (steve,), refusing(hasty.port) as line:
         guest = await enter("room-long", "Guest", url=line.url)
         await line.cut()
