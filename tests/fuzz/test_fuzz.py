@@ -4,16 +4,20 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from protocol import ProtocolError
 from rooms.broker import MemoryBroker
 from tests.fuzz import envelopes, members
 from tests.fuzz.bounds import Mistake, bounded, memory_watched
 from tests.fuzz.decoders import DECODERS, Target, text_of
-from tests.fuzz.engine import for_inputs
-from tests.fuzz.mutation import Input
+from tests.fuzz.engine import Run, for_inputs
+from tests.fuzz.mutation import TOKENS, Input, as_text
 
 SEED = 3
+FRAMES = st.lists(st.sampled_from(TOKENS) | st.binary(max_size=8), max_size=12).map(b"".join)
+INPUTS = st.lists(FRAMES | FRAMES.map(as_text), min_size=1, max_size=4).map(tuple)
 
 
 @pytest.fixture(autouse=True)
@@ -30,6 +34,13 @@ def test_a_decoder_refuses_or_is_right(target: Target) -> None:
     assert not run.findings, "\n".join(map(str, run.findings.values()))
     # Neither all good nor all bad: otherwise one half of the decoder was not reached.
     assert not target.refusals or 0.02 < run.refused / run.inputs < 0.98
+
+
+@pytest.mark.parametrize("target", [*DECODERS, *envelopes.targets()], ids=lambda target: str(target.name))
+@settings(deadline=None, derandomize=True, database=None, max_examples=60)
+@given(given_input=INPUTS)
+def test_nor_do_bytes_that_come_from_no_packet(target: Target, given_input: Input) -> None:
+    assert Run(target, SEED)._fails(given_input) is None
 
 
 def kinds(target: Target, inputs: int = 500) -> list[str]:
