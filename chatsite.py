@@ -32,6 +32,7 @@ from handlers.assets import Assets, AssetsMissing, read_assets
 from handlers.base import NotFoundHandler
 from handlers.client import Client
 from handlers.connection import Connections
+from handlers.line import Lines
 from handlers.pages import PageFacts
 from protocol.session import Timing
 from protocol.socketio import DEFAULT_NAMESPACE
@@ -162,6 +163,7 @@ class Site:
         self.connections = Connections(
             lambda connection: Client(connection, namespaces, chosen.max_payload), timing, loop, chosen.max_connections
         )
+        self._lines = Lines(loop)
         facts = PageFacts(
             filter_punctuation=chosen.filter_punctuation,
             filter_links=chosen.filter_links,
@@ -171,12 +173,11 @@ class Site:
             version=version(),
         )
         self.application = tornado.web.Application(
-            routes(assets, facts, salt, self.connections, chosen.allowed_origins),
+            routes(assets, facts, salt, self.connections, self._lines, chosen.allowed_origins),
             default_handler_class=NotFoundHandler,
             template_path=str(HOUSE / "templates"),
             assets=assets,
             compress_response=True,  # nothing that is served is secret, so its compressed size tells nothing
-            websocket_max_message_size=chosen.max_payload,
             log_function=lambda handler: None,  # an access log is user data
         )
 
@@ -187,6 +188,7 @@ class Site:
     async def close(self) -> None:
         """Lets everybody go and leaves nothing behind."""
         self.connections.close()
+        await self._lines.close(CLOSE_SECONDS)
         await self.chat.close()
         await self.broker.close()
         # Joins that wait there belong to nobody any more and end at once; cancelled, each would look like a bug.

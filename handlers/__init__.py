@@ -9,15 +9,21 @@ from tornado.web import url
 from handlers.assets import Assets
 from handlers.connection import Connections
 from handlers.engine import Asks
+from handlers.line import Lines
 from handlers.pages import AssetHandler, HealthHandler, LoginHandler, PageFacts, RoomHandler, SiteHandler
 from handlers.polling import PollingHandler
-from handlers.websocket import WebSocketHandler
+from handlers.websocket import Encoder, WebSocketHandler
 from protocol.session import Via
 from rooms.model import to_base64url
 
 
 def routes(
-    assets: Assets, facts: PageFacts, site_salt: bytes, connections: Connections, allowed_origins: Collection[str]
+    assets: Assets,
+    facts: PageFacts,
+    site_salt: bytes,
+    connections: Connections,
+    lines: Lines,
+    allowed_origins: Collection[str],
 ) -> list[Rule]:
     """Every address that this site answers."""
     page = {"assets": assets, "facts": facts}
@@ -28,12 +34,13 @@ def routes(
         url(r"/site\.json", SiteHandler, {"answer": site}),
         url(r"/healthz", HealthHandler),
         url(rf"/static/{assets.build}/(.+)", AssetHandler, {"path": str(assets.root)}),
-        engine(r"/socket\.io/", connections, allowed_origins),
+        engine(r"/socket\.io/", connections, lines, allowed_origins),
     ]
 
 
-def engine(path: str, connections: Connections, allowed_origins: Collection[str]) -> Rule:
+def engine(path: str, connections: Connections, lines: Lines, allowed_origins: Collection[str]) -> Rule:
     """An Engine.IO server at a path (a regular expression), for pages of these origins besides its own."""
     given = {"connections": connections, "allowed_origins": allowed_origins}
-    by_transport = [Rule(Asks(Via.WEBSOCKET), WebSocketHandler, given), Rule(AnyMatches(), PollingHandler, given)]
+    by_line = {**given, "lines": lines, "encoder": Encoder(lines)}
+    by_transport = [Rule(Asks(Via.WEBSOCKET), WebSocketHandler, by_line), Rule(AnyMatches(), PollingHandler, given)]
     return Rule(PathMatches(path), by_transport)

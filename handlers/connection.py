@@ -21,6 +21,8 @@ ID_BYTES = 15
 HOLD_WHILE_PROBING = 0.1
 """Seconds that a poll is held while its client waits for the last one to end: not so long that the upgrade is
 slow, not so short that a client that never ends it polls without a pause."""
+FLUSH_BYTES = 65_536
+"""What is handed to a transport at a time. What it cannot send stays in the outbox, where it is counted."""
 FAREWELL_SECONDS = 30.0
 """How long a client that is between two polls may take to fetch the news that its session is over."""
 CROSSING_SECONDS = 1.0
@@ -35,6 +37,9 @@ DECIDED_HERE = frozenset({CloseReason.FORCED_CLOSE, CloseReason.SLOW_CONSUMER})
 
 class Transport(Protocol):
     """What carries frames to one client, in order."""
+
+    def wanted(self, connection: "Connection") -> None:
+        """Something is queued: `Connection.flush` is called now, or when this turn of the loop is over."""
 
     def writable(self) -> bool:
         """Whether `send` may be called now: what was sent before is on its way, or a poll waits."""
@@ -128,19 +133,25 @@ class Connection:
         self._arm()
 
     def send(self, frames: Sequence[Frame]) -> None:
-        """Queues frames and sends what the transport takes."""
-        self._apply(self.session.send(frames))
-        self.flush()
+        """Queues frames, for the transport to send when it can."""
+        events = self.session.send(frames)
+        if events:
+            self._apply(events)
+        elif self.session.waiting > FLUSH_BYTES:
+            self.flush()  # who reads well must not be taken for slow because a turn brought much
+        else:
+            self._transport.wanted(self)
 
     def flush(self) -> None:
         """Hands the transport what waits for it, if it can take it; ends a poll that the client wants to end."""
         if self.session.closed is not None or not self._transport.writable():
             return
-        frames = self.session.take()
-        if frames:
-            self._transport.send(frames)
-        elif self.session.probing and self._hold is None:
-            self._hold = self._clock.call_later(HOLD_WHILE_PROBING, self._end_poll)
+        if not self.session.waiting:
+            if self.session.probing and self._hold is None:
+                self._hold = self._clock.call_later(HOLD_WHILE_PROBING, self._end_poll)
+            return
+        while self.session.waiting and self._transport.writable():
+            self._transport.send(self.session.take(FLUSH_BYTES))
 
     def begin_upgrade(self, transport: Transport) -> bool:
         """A WebSocket asks to take over. False where it must be closed."""

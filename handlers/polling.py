@@ -43,6 +43,9 @@ class PollingTransport:
         self._poll = asyncio.get_running_loop().create_future()
         return self._poll
 
+    def wanted(self, connection: Connection) -> None:
+        connection.flush()
+
     def writable(self) -> bool:
         return self._poll is not None
 

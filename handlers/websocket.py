@@ -1,61 +1,67 @@
 """The WebSocket transport: frames to and from a Connection, its own or one that polls and wants to change over.
 
-Source: the Engine.IO protocol, revision 4 (sections "WebSocket", "Upgrade").
+Tornado answers the request; from then on the socket is ours (handlers.line), and so are the frames
+(protocol.websocket). Source: RFC 6455, sections 4.2 and 7; the Engine.IO protocol, revision 4 (sections "WebSocket",
+"Upgrade").
 """
 
-from collections import deque
+import asyncio
+import base64
+import binascii
+import contextlib
 from collections.abc import Collection, Sequence
 
-import tornado.websocket
-from tornado.concurrent import Future
+from tornado.websocket import WebSocketProtocol13
 
+from handlers import eager
 from handlers.connection import Connection, Connections
-from handlers.engine import EngineHandler
-from protocol import Frame
+from handlers.engine import BAD_REQUEST, EngineHandler, Refusal
+from handlers.line import Line, Lines
+from protocol import Frame, websocket
 from protocol.session import CloseReason, Via
+from protocol.websocket import Close, CloseCode, FrameError, Ping, Receiver
 
-GOING_AWAY, TRY_AGAIN_LATER = 1001, 1013
+try:
+    from tornado.speedups import websocket_mask as unmask
+except ImportError:  # an installation without a compiler
+    from protocol.websocket import unmask
+
+VERSION = "13"
+OUTDATED = Refusal(426, headers={"Sec-WebSocket-Version": VERSION})
 
 FRAMES_A_TURN = 64
-"""Frames written before others have their turn; an outbox may hold a hundred thousand small ones."""
+"""Messages of one client that are handled before others have their turn; a chunk may hold ten thousand small ones."""
+CLOSE_SECONDS = 5.0
+"""How long a peer that has been told may take to close its side."""
 
 
 class WebSocketTransport:
-    """handlers.connection.Transport over one WebSocket: a few frames at a time are in Tornado's hands, what came
-    with them waits here, and the rest in the session's bounded outbox."""
+    """handlers.connection.Transport over one line (handlers.line.Owner)."""
 
-    def __init__(self, handler: "WebSocketHandler") -> None:
-        self._handler = handler
-        self._waiting: deque[Frame] = deque()
-        self._sending: Future[None] | None = None
+    __slots__ = ("_busy", "_closing", "_due", "_encoder", "_line", "_lines", "_receiver", "connection")
+
+    def __init__(self, line: Line, lines: Lines, encoder: "Encoder", max_payload: int) -> None:
+        self._line = line
+        self._lines = lines
+        self._encoder = encoder
+        self._receiver = Receiver(max_payload, unmask)
+        self._due = False  # will flush when this turn is over
+        self._busy = False  # a message is being handled
+        self._closing: asyncio.TimerHandle | None = None  # the last frame has been said; when patience ends
+        self.connection: Connection | None = None
+
+    # -- handlers.connection.Transport
+
+    def wanted(self, connection: Connection) -> None:
+        if not self._due:
+            self._due = True
+            self._lines.soon(self._flush)
 
     def writable(self) -> bool:
-        return self._sending is None
+        return self._line.idle() and self._closing is None
 
     def send(self, frames: Sequence[Frame]) -> None:
-        self._waiting.extend(frames)
-        if self._sending is None:
-            self._write()
-
-    def _write(self) -> None:
-        try:
-            for _ in range(min(FRAMES_A_TURN, len(self._waiting))):
-                frame = self._waiting.popleft()
-                self._sending = self._handler.write_message(frame, binary=isinstance(frame, bytes))
-                self._sending.add_done_callback(self._sent)
-        except tornado.websocket.WebSocketClosedError:
-            return  # the handler's on_close tells the connection
-
-    def _sent(self, future: "Future[None]") -> None:
-        # Every frame's outcome is looked at: asyncio reports one that nobody looks at as an error.
-        if future.cancelled() or future.exception() is not None:
-            return  # the line is gone: on_close tells the connection
-        if future is self._sending:
-            self._sending = None
-            if self._waiting:
-                self._write()
-            else:
-                self._handler.flush_connection()
+        self._line.write(self._encoder(frames))
 
     def busy(self) -> bool:
         return False
@@ -64,50 +70,177 @@ class WebSocketTransport:
         pass  # nothing takes over from a WebSocket
 
     def close(self, reason: CloseReason, rest: Sequence[Frame]) -> bool:
-        # Last words are few; whoever has let many pile up asks for them when it comes back. Tornado cuts the line
-        # itself if the peer has not closed its side within five seconds.
-        self._waiting.extend(rest)
-        self._write()
-        self._handler.close(GOING_AWAY if reason is CloseReason.SHUTTING_DOWN else None)
+        if self._closing is None and rest:
+            self.send(rest)
+        self.say_goodbye(CloseCode.GOING_AWAY if reason is CloseReason.SHUTTING_DOWN else None)
         return True
 
+    # -- handlers.line.Owner
 
-class WebSocketHandler(EngineHandler, tornado.websocket.WebSocketHandler):
-    """One client's WebSocket. Anything wrong with the request is answered instead of the upgrade."""
+    def received(self, data: bytes) -> None:
+        self._receiver.feed(data)
+        if self._busy:
+            self._line.read_on(False)  # one chunk ahead, so that the end of the line is noticed meanwhile
+        else:
+            self._handle()
+
+    def drained(self) -> None:
+        if self.connection is not None:
+            self.connection.flush()
+
+    def ended(self) -> None:
+        self._forget_closing()
+        self._lost()
+
+    # -- frames
+
+    def _handle(self) -> None:
+        """What has come, message by message; each waits until the one before it is handled."""
+        try:
+            for _ in range(FRAMES_A_TURN):
+                event = self._receiver.next()
+                if event is None:
+                    self._line.read_on(True)
+                    return
+                if isinstance(event, str | bytes):
+                    if self.connection is None or self._closing is not None:
+                        continue
+                    task = eager.start(self.connection.receive(event, self))
+                    if task is not None:
+                        self._busy = True
+                        task.add_done_callback(self._handled)
+                        return
+                else:
+                    self._control(event)
+        except FrameError as error:
+            self._fail(error.code)
+            return
+        self._line.read_on(False)
+        self._lines.soon(self._go_on)
+
+    def _go_on(self) -> None:
+        if not self._busy:
+            self._handle()
+
+    def _handled(self, task: asyncio.Task[None]) -> None:
+        self._busy = False
+        if not task.cancelled():
+            task.result()  # never a client's fault: the loop writes it down
+            self._handle()
+
+    def _control(self, event: Ping | Close) -> None:
+        if isinstance(event, Ping):
+            # Who does not read gets no pongs: they would pile up. Section 5.5.3 lets a server leave some out.
+            if self.writable():
+                self._line.write(websocket.encode_pong(event.data))
+            return
+        self.say_goodbye(event.code)
+        self._forget_closing()
+        self._line.finish()
+        self._lost()
+
+    def say_goodbye(self, code: int | None) -> None:
+        """The last frame, if it has not been said: from now on only the peer's last one counts. Source: section 7.1."""
+        if self._closing is None:
+            self._line.write(websocket.encode_close(code))
+            self._closing = self._lines.loop.call_later(CLOSE_SECONDS, self._line.close)
+
+    def _fail(self, code: CloseCode) -> None:
+        """The peer broke the protocol: it is told, and nothing that it says counts any more. Source: section 7.1.7."""
+        self.say_goodbye(code)
+        self._line.read_on(True)  # what is left unread would turn the end into a reset, and lose the last frame
+        self._line.finish()
+        self._lost()
+
+    def _lost(self) -> None:
+        connection, self.connection = self.connection, None
+        if connection is not None:
+            connection.lost(self, CloseReason.TRANSPORT_CLOSE)
+
+    def _flush(self) -> None:
+        self._due = False
+        if self.connection is not None:
+            self.connection.flush()
+
+    def _forget_closing(self) -> None:
+        if self._closing is not None:
+            self._closing.cancel()
+
+
+class Encoder:
+    """Frames as they are written: each is encoded once a turn, and what goes to many alike is joined once."""
+
+    def __init__(self, lines: Lines) -> None:
+        self._lines = lines
+        self._known: dict[tuple[Frame, ...], bytes] = {}
+
+    def __call__(self, frames: Sequence[Frame]) -> bytes:
+        if not self._known:
+            self._lines.soon(self._known.clear)
+        return self._encoded(tuple(frames))
+
+    def _encoded(self, frames: tuple[Frame, ...]) -> bytes:
+        wire = self._known.get(frames)
+        if wire is None:
+            if len(frames) == 1:
+                wire = websocket.encode(frames[0])
+            else:
+                wire = b"".join([self._encoded((frame,)) for frame in frames])
+            self._known[frames] = wire
+        return wire
+
+
+class WebSocketHandler(EngineHandler):
+    """The request that becomes a WebSocket. Anything wrong with it is answered instead."""
 
     via = Via.WEBSOCKET
 
-    def initialize(self, connections: Connections, allowed_origins: Collection[str]) -> None:
+    def initialize(  # type: ignore[override] # the arguments are those of this handler's rule
+        self, connections: Connections, allowed_origins: Collection[str], lines: Lines, encoder: Encoder
+    ) -> None:
         super().initialize(connections, allowed_origins)
-        self._transport = WebSocketTransport(self)
+        self._lines = lines
+        self._encoder = encoder
 
     def prepare(self) -> None:
-        if (refusal := self.judge()) is not None:
+        if (refusal := self.judge() or self._handshake()) is not None:
             self.refuse(refusal)
 
     def fits(self, connection: Connection | None) -> bool:
         return self.request.method == "GET" and self.request.headers.get("Upgrade", "").lower() == "websocket"
 
-    def open(self, *args: str, **kwargs: str) -> None:
-        # Nagle would hold the second of two small frames until the first is acknowledged, 40 ms later.
-        self.set_nodelay(True)
-        if self._connections.full and not self.sid:
-            self.close(TRY_AGAIN_LATER)  # the last place has been taken since `prepare`
-        elif not self.sid:
-            self.connection = self._connections.open(self._transport, Via.WEBSOCKET)
-        elif self.connection is not None and not self.connection.begin_upgrade(self._transport):
-            self.connection = None
-            self.close()
+    def get(self) -> None:
+        """Source: RFC 6455, section 4.2.2. No extension and no subprotocol is agreed on."""
+        self.set_status(101)
+        self.clear_header("Content-Type")
+        self.set_header("Upgrade", "websocket")
+        self.set_header("Connection", "Upgrade")
+        key = self.request.headers["Sec-WebSocket-Key"]
+        self.set_header("Sec-WebSocket-Accept", WebSocketProtocol13.compute_accept_value(key))
+        self.finish()
+        self._lines.open(self.detach(), self._transport)
 
-    async def on_message(self, message: str | bytes) -> None:
-        if self.connection is not None:
-            await self.connection.receive(message, self._transport)
+    def _handshake(self) -> Refusal | None:
+        """What is wrong with the request as a WebSocket's. Source: RFC 6455, section 4.2.1."""
+        headers = self.request.headers
+        if "upgrade" not in {token.strip().lower() for token in headers.get("Connection", "").split(",")}:
+            return BAD_REQUEST
+        if headers.get("Sec-WebSocket-Version") != VERSION:
+            return OUTDATED
+        with contextlib.suppress(binascii.Error):
+            if len(base64.b64decode(headers.get("Sec-WebSocket-Key", ""), validate=True)) == 16:
+                return None
+        return BAD_REQUEST
 
-    def on_close(self) -> None:
+    def _transport(self, line: Line) -> WebSocketTransport:
+        transport = WebSocketTransport(line, self._lines, self._encoder, self._connections.timing.max_payload)
         if self.connection is not None:
-            self.connection.lost(self._transport, CloseReason.TRANSPORT_CLOSE)
-
-    def flush_connection(self) -> None:
-        """The line has taken what was sent."""
-        if self.connection is not None:
-            self.connection.flush()
+            if self.connection.begin_upgrade(transport):
+                transport.connection = self.connection
+            else:
+                transport.say_goodbye(None)
+        elif self._connections.full:
+            transport.say_goodbye(CloseCode.TRY_AGAIN_LATER)  # the last place has been taken since `prepare`
+        else:
+            transport.connection = self._connections.open(transport, Via.WEBSOCKET)
+        return transport

@@ -5,7 +5,6 @@ Source: the Engine.IO protocol, revision 4 (sections "Heartbeat", "Upgrade"); se
 server's documentation for the close reasons.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
@@ -104,7 +103,7 @@ class Session:
         self.via = via
         self._timing = timing
         self._closed: CloseReason | None = None
-        self._outbox: deque[Frame] = deque()
+        self._outbox: list[Frame] = []
         self._outbox_bytes = self._largest = 0
         self._ping_due: float | None = now + timing.ping_interval
         self._pong_due: float | None = None
@@ -193,18 +192,30 @@ class Session:
         return []
 
     def _queue(self, frame: Frame) -> None:
-        # Characters are bytes (JSON escapes all but ASCII), save in the name of a namespace that only its client knows.
-        size = len(frame if isinstance(frame, bytes) or frame.isascii() else frame.encode())
+        size = _size(frame)
         self._outbox.append(frame)
         self._outbox_bytes += size
         self._largest = max(self._largest, size)
 
-    def take(self) -> list[Frame]:
-        """All that is queued, for the current transport to send now."""
-        frames = list(self._outbox)
-        self._outbox.clear()
-        self._outbox_bytes = self._largest = 0
-        return frames
+    @property
+    def waiting(self) -> int:
+        """Bytes that are queued."""
+        return self._outbox_bytes
+
+    def take(self, at_most: int | None = None) -> Sequence[Frame]:
+        """What is queued, for the current transport to send now: all of it, or so many bytes and a frame at most."""
+        frames = self._outbox
+        if at_most is None or self._outbox_bytes <= at_most:
+            self._outbox, self._outbox_bytes, self._largest = [], 0, 0
+            return frames
+        count, size = 0, 0
+        while size < at_most:
+            size += _size(frames[count])
+            count += 1
+        self._outbox = frames[count:]
+        self._outbox_bytes -= size
+        self._largest = max(map(_size, self._outbox), default=0)
+        return frames[:count]
 
     def deadline(self) -> float | None:
         """When `tick` must be called at the latest; None once closed."""
@@ -237,3 +248,8 @@ class Session:
         self._ping_due = self._pong_due = self._connect_due = self._upgrade_due = None
         self._upgrade = _Upgrade.NONE
         return [Closed(reason)]
+
+
+def _size(frame: Frame) -> int:
+    """In bytes. Characters are (JSON escapes all but ASCII), save in a namespace's name that only its client knows."""
+    return len(frame if isinstance(frame, bytes) or frame.isascii() else frame.encode())

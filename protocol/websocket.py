@@ -126,6 +126,8 @@ class Receiver:
 
     def feed(self, data: bytes) -> None:
         """More from the line. `next` gives out what it amounts to."""
+        if self._over:
+            return
         if self._at == len(self._data):
             # Mostly: what came before was whole frames, and nothing has to be copied.
             self._data, self._at = data, 0

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from handlers.connection import Connection
 from protocol import Frame, Json
 from protocol.namespace import ConnectRefused, Departure, Socket
 from protocol.session import CloseReason
@@ -71,6 +72,9 @@ class FakeTransport:
     retired: int = 0
     posting: bool = False
     tells: bool = True
+
+    def wanted(self, connection: Connection) -> None:
+        connection.flush()
 
     def writable(self) -> bool:
         return self.open

@@ -15,6 +15,8 @@ from handlers import engine
 from handlers.client import Client
 from handlers.connection import Connections
 from handlers.engine import ANY_ORIGIN
+from handlers.line import Lines
+from handlers.websocket import CLOSE_SECONDS
 from protocol.session import Timing
 from tests.echo.applications import EngineEcho, SocketEcho
 
@@ -41,9 +43,9 @@ async def serve(port: int, timing: Timing) -> None:
         lambda connection: Client(connection, namespaces, MAX_PAYLOAD), timing, loop, at_most=MAX_CONNECTIONS
     )
     engines = Connections(EngineEcho, timing, loop, at_most=MAX_CONNECTIONS)
+    lines = Lines(loop)
     application = tornado.web.Application(
-        [engine(r"/socket\.io/", sockets, [ANY_ORIGIN]), engine(r"/engine\.io/", engines, [ANY_ORIGIN])],
-        websocket_max_message_size=MAX_PAYLOAD,
+        [engine(r"/socket\.io/", sockets, lines, [ANY_ORIGIN]), engine(r"/engine\.io/", engines, lines, [ANY_ORIGIN])],
         log_function=lambda handler: None,
     )
     server = HTTPServer(application)
@@ -57,6 +59,7 @@ async def serve(port: int, timing: Timing) -> None:
     server.stop()
     for connections in (sockets, engines):
         connections.close()
+    await lines.close(CLOSE_SECONDS)
     await asyncio.sleep(0)  # polls that wait are answered before their lines are closed
     await server.close_all_connections()
 

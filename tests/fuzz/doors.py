@@ -15,6 +15,7 @@ from handlers.base import NotFoundHandler
 from handlers.client import Client
 from handlers.connection import Connections
 from handlers.engine import ANY_ORIGIN
+from handlers.line import Lines
 from handlers.pages import PageFacts
 from handlers.polling import PollingTransport
 from protocol import Frame
@@ -75,18 +76,18 @@ class House:
         clock = self._stage.clock
         socket_echo = Connections(lambda each: Client(each, echoes, MAX_PAYLOAD), timing, clock, at_most=100)
         engine_echo = Connections(EngineEcho, timing, clock, at_most=100)
+        self._lines = Lines(self._loop)
         self._all = (self._connections, socket_echo, engine_echo)
         application = tornado.web.Application(
             [
-                *routes(assets, FACTS, SITE, self._connections, [ORIGIN]),
-                engine(r"/echo/", socket_echo, [ANY_ORIGIN]),
-                engine(r"/engine/", engine_echo, [ANY_ORIGIN]),
+                *routes(assets, FACTS, SITE, self._connections, self._lines, [ORIGIN]),
+                engine(r"/echo/", socket_echo, self._lines, [ANY_ORIGIN]),
+                engine(r"/engine/", engine_echo, self._lines, [ANY_ORIGIN]),
             ],
             default_handler_class=NotFoundHandler,
             template_path=str(ROOT / "templates"),
             assets=assets,
             compress_response=True,
-            websocket_max_message_size=MAX_PAYLOAD,
             log_function=lambda handler: None,
         )
         self._server = tornado.httpserver.HTTPServer(application, max_body_size=MAX_PAYLOAD)
@@ -104,6 +105,7 @@ class House:
         self._server.stop()
         for connections in self._all:
             connections.close()
+        await self._lines.close(1)
         await self._server.close_all_connections()
         await self._stage.chat.close()
 

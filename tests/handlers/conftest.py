@@ -14,6 +14,7 @@ from handlers.assets import Assets, read_assets
 from handlers.base import NotFoundHandler
 from handlers.client import Client
 from handlers.connection import Connections
+from handlers.line import Lines
 from handlers.pages import PageFacts
 from protocol.session import Timing
 from tests.fakes import Echo
@@ -79,12 +80,18 @@ def connections(io_loop: BaseAsyncIOLoop, echo: Echo) -> Connections:
 
 
 @pytest.fixture
-def app(assets: Assets, connections: Connections) -> tornado.web.Application:
+def lines(io_loop: BaseAsyncIOLoop) -> Iterator[Lines]:
+    lines = Lines(io_loop.asyncio_loop)
+    yield lines
+    io_loop.asyncio_loop.run_until_complete(lines.close(0))
+
+
+@pytest.fixture
+def app(assets: Assets, connections: Connections, lines: Lines) -> tornado.web.Application:
     return tornado.web.Application(
-        routes(assets, FACTS, SALT, connections, [ALLOWED_ORIGIN]),
+        routes(assets, FACTS, SALT, connections, lines, [ALLOWED_ORIGIN]),
         default_handler_class=NotFoundHandler,
         template_path=str(ROOT / "templates"),
         assets=assets,
-        websocket_max_message_size=MAX_PAYLOAD,
         log_function=lambda handler: None,
     )

@@ -8,10 +8,10 @@ import struct
 import warnings
 
 import pytest
-from tornado.concurrent import Future
 
 from handlers.connection import Connections
-from handlers.websocket import FRAMES_A_TURN, WebSocketTransport
+from handlers.line import Line
+from handlers.websocket import WebSocketTransport
 from protocol.namespace import Departure
 from tests.fakes import Echo
 from tests.handlers.conftest import ALLOWED_ORIGIN, MAX_PAYLOAD, until
@@ -150,27 +150,35 @@ async def test_when_there_are_as_many_as_there_may_be_more_are_asked_to_come_lat
 
 
 @pytest.mark.gen_test
-async def test_very_many_small_frames_leave_others_their_turn(
-    http_port: int, connections: Connections, echo: Echo, monkeypatch: pytest.MonkeyPatch
+async def test_what_a_turn_says_to_one_leaves_in_one_write(
+    http_port: int, echo: Echo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with await opened(http_port) as busy:
-        (connection,) = connections._open.values()
-        assert isinstance(connection.transport, WebSocketTransport)
-        handler = connection.transport._handler
-        write, written = handler.write_message, [0]
+    written: list[bytes] = []
+    write = Line.write
 
-        def counted(message: str, *, binary: bool) -> "Future[None]":
-            written[-1] += 1
-            return write(message, binary=binary)
+    def noted(line: Line, data: bytes) -> None:
+        written.append(data)
+        write(line, data)
 
-        monkeypatch.setattr(handler, "write_message", counted)
-        for _ in range(1000):
-            echo.sockets[0].emit("a")
-        while sum(written) < 1000:
-            await asyncio.sleep(0)
-            written.append(0)
-        assert max(written) == FRAMES_A_TURN
-        assert [await busy.text() for _ in range(1000)] == ['42["a"]'] * 1000
+    async with await opened(http_port) as client:
+        monkeypatch.setattr(Line, "write", noted)
+        for number in range(100):
+            echo.sockets[0].emit("a", number)
+        assert [await client.text() for _ in range(100)] == [f'42["a",{number}]' for number in range(100)]
+        assert len(written) == 1
+
+
+@pytest.mark.gen_test
+async def test_a_client_that_keeps_its_socket_full_leaves_others_their_turn(http_port: int, echo: Echo) -> None:
+    async with await opened(http_port) as greedy, await opened(http_port) as modest:
+        greedy.raw(frame(TEXT, b'42["a"]') * 30_000)
+        await until(lambda: ("a",) in echo.diary)
+        modest.send('421["b"]')
+        assert await modest.text() == "431[]"
+        # Its frames are in two dozen chunks: had they been handled without a pause, all of them would stand here.
+        before = echo.diary.index(("b",))
+        assert before < 30_000 // 2, before
+        await until(lambda: echo.diary.count(("a",)) == 30_000)
 
 
 # -- whose pages may connect
@@ -242,10 +250,7 @@ async def test_small_frames_are_not_held_back(http_port: int, connections: Conne
         (connection,) = connections._open.values()
         transport = connection._transport
         assert isinstance(transport, WebSocketTransport)
-        assert transport._handler.ws_connection is not None
-        stream = transport._handler.ws_connection.stream
-        assert stream is not None
-        assert stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+        assert transport._line.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.gen_test

@@ -52,6 +52,9 @@ class Line:
 
     # the server's side
 
+    def wanted(self, connection: Connection) -> None:
+        connection.flush()
+
     def writable(self) -> bool:
         if len(self.down) >= WINDOW:
             self._waiting = True

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import tornado.web
+from tornado.web import url
 
 from envelope import Channel, EnvelopeError
-from handlers import engine
 from handlers.client import Client
 from handlers.connection import Connections
+from handlers.polling import PollingHandler
 from protocol import Json
 from protocol.namespace import Departure, Socket
 from protocol.session import Timing, Via
@@ -95,7 +96,8 @@ class Site:
             lambda connection: Client(connection, namespaces, TIMING.max_payload), TIMING, self.clock, at_most=1000
         )
         self._application = tornado.web.Application(
-            [engine(r"/socket\.io/", self.connections, ())], log_function=lambda handler: None
+            [url(r"/socket\.io/", PollingHandler, {"connections": self.connections, "allowed_origins": ()})],
+            log_function=lambda handler: None,
         )
 
     async def _run(self, work: Callable[[], Join]) -> Join:

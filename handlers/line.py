@@ -1,0 +1,258 @@
+"""Sockets past their HTTP: what has come is read once a turn of the loop, what is to go is written once a turn. Knows
+neither WebSocket frames nor sessions.
+
+A selector of its own watches the sockets, and the loop watches that as one file: many that are ready cost the loop one
+call. Each is read once a turn and up to READ_BYTES, so that a client that keeps its socket full starves nobody.
+"""
+
+import asyncio
+import contextlib
+import logging
+import selectors
+import socket
+import ssl
+from collections import deque
+from collections.abc import Callable
+from selectors import EVENT_READ, EVENT_WRITE
+from typing import Protocol, cast
+
+from tornado.iostream import IOStream
+
+logger = logging.getLogger(__name__)
+
+READ_BYTES = 65_536
+"""What one line may bring in a turn. TLS hands out a record at a time, a quarter of it."""
+EARLY_BYTES = 1_000_000
+"""More than a stream can have read beyond the head of a request."""
+
+_NOT_NOW = (BlockingIOError, InterruptedError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
+
+
+class Owner(Protocol):
+    """Who reads and writes over a line."""
+
+    def received(self, data: bytes) -> None:
+        """Something came."""
+
+    def drained(self) -> None:
+        """What was written is on its way. Called after a write that had to wait."""
+
+    def ended(self) -> None:
+        """Nothing comes any more, and nothing arrives. Called once, and not after `Line.close`."""
+
+
+class Lines:
+    """All lines of this process, and what is put off to the end of the turn."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.loop = loop
+        self._selector = selectors.DefaultSelector()
+        self._open: dict[Line, None] = {}
+        self._none_left = asyncio.Event()
+        self._none_left.set()
+        self._put_off: deque[Callable[[], None]] = deque()
+        loop.add_reader(self._selector, self._turn)
+
+    def open(self, stream: IOStream, make_owner: "Callable[[Line], Owner]") -> None:
+        """Takes a stream's socket over; its owner is handed what the client has sent already."""
+        taken = _take_over(stream)
+        if taken is None:
+            return
+        early, its_socket = taken
+        self._none_left.clear()
+        line = Line(self, its_socket, make_owner)
+        self._open[line] = None
+        line.begin(early)
+
+    def soon(self, call: Callable[[], None]) -> None:
+        """Calls when everything that came in this turn of the loop has been handled."""
+        if not self._put_off:
+            self.loop.call_soon(self._end_turn)
+        self._put_off.append(call)
+
+    async def close(self, seconds: float) -> None:
+        """Waits until every line is closed, so long at most; the others are cut."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._none_left.wait()
+        for line in tuple(self._open):
+            line.close()
+        self.loop.remove_reader(self._selector)
+        self._selector.close()
+
+    def watch(self, line: "Line", before: int, events: int) -> None:
+        """`line` is to hear of these events from now on, instead of those before."""
+        if not before:
+            self._selector.register(line.socket, events, line)
+        elif not events:
+            self._selector.unregister(line.socket)
+        else:
+            self._selector.modify(line.socket, events, line)
+
+    def forget(self, line: "Line") -> None:
+        """It is closed."""
+        self._open.pop(line, None)
+        if not self._open:
+            self._none_left.set()
+
+    def _turn(self) -> None:
+        for key, events in self._selector.select(0):
+            line: Line = key.data
+            if events & EVENT_WRITE:
+                line.write_rest()
+            if events & EVENT_READ:
+                line.read()
+
+    def _end_turn(self) -> None:
+        # What is put off from now on belongs to the next turn.
+        calls, self._put_off = self._put_off, deque()
+        try:
+            while calls:
+                calls.popleft()()
+        finally:
+            if calls:  # one of them met a bug: the others are still called
+                self.loop.call_soon(self._end_turn)
+                calls.extend(self._put_off)
+                self._put_off = calls
+
+
+class Line:
+    """One socket. Whoever writes asks `idle` first: what cannot be sent at once waits here, without a bound."""
+
+    __slots__ = ("_events", "_finishing", "_lines", "_owner", "_reading", "_unsent", "socket")
+
+    def __init__(self, lines: Lines, taken: socket.socket, make_owner: "Callable[[Line], Owner]") -> None:
+        # Nagle would hold the second of two small writes until the first is acknowledged, 40 ms later.
+        taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = taken
+        self._lines = lines
+        self._events = 0
+        self._reading = True
+        self._finishing = False
+        self._unsent = b""
+        self._owner = make_owner(self)
+        self._watch()
+
+    def begin(self, early: bytes) -> None:
+        """The owner is ready. `early` came before it was."""
+        if early:
+            self._owner.received(early)
+        self._lines.soon(self._read_on)  # TLS may have taken more out of the kernel's hands
+
+    def idle(self) -> bool:
+        """Whether all that was written is on its way."""
+        return not self._unsent
+
+    def write(self, data: bytes) -> None:
+        """Sends what the socket takes; the rest follows when it takes more."""
+        if self._unsent:
+            self._unsent += data
+            return
+        sent = self._send(data)
+        if sent < len(data):
+            self._unsent = data[sent:]
+            self._watch()
+
+    def read(self) -> None:
+        """Something has come, or the end."""
+        try:
+            data = self.socket.recv(READ_BYTES)
+        except (BlockingIOError, InterruptedError, ssl.SSLWantReadError):
+            return
+        except OSError:  # the line broke; or TLS would have to write before it reads, for a peer that does not read
+            data = b""
+        if not data:
+            self._lost()
+            return
+        self._owner.received(data)
+        if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() and self._reading:
+            # The next record is out of the kernel's hands already: no selector would tell.
+            self._lines.soon(self._read_on)
+
+    def _read_on(self) -> None:
+        if self._events & EVENT_READ:
+            self.read()
+
+    def write_rest(self) -> None:
+        """The socket takes more."""
+        if not self._unsent:
+            return
+        self._unsent = self._unsent[self._send(self._unsent) :]
+        if self._unsent:
+            return
+        if self._finishing:
+            self._shut()
+        self._watch()
+        self._owner.drained()
+
+    def read_on(self, wanted: bool) -> None:
+        """Whether more is to be read; the end of the line is noticed only while it is."""
+        if wanted != self._reading:
+            self._reading = wanted
+            self._watch()
+            if wanted:
+                self._lines.soon(self._read_on)
+
+    def finish(self) -> None:
+        """Nothing more will be written: the peer sees the end when it has got what was."""
+        self._finishing = True
+        if not self._unsent:
+            self._shut()
+
+    def close(self) -> None:
+        """At once, with whatever has not been sent."""
+        if self.socket.fileno() < 0:
+            return
+        self._unsent, self._reading = b"", False
+        self._watch()
+        self.socket.close()
+        self._lines.forget(self)
+
+    def _send(self, data: bytes) -> int:
+        try:
+            return self.socket.send(data)
+        except _NOT_NOW:
+            return 0
+        except OSError:
+            # Whoever writes is in the middle of something. Reading tells the owner, when its turn comes.
+            return len(data)
+
+    def _shut(self) -> None:
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+
+    def _lost(self) -> None:
+        self.close()
+        self._owner.ended()
+
+    def _watch(self) -> None:
+        events = (EVENT_READ if self._reading else 0) | (EVENT_WRITE if self._unsent else 0)
+        if events != self._events:
+            before, self._events = self._events, events
+            self._lines.watch(self, before, events)
+
+
+class _Given:
+    """Stands in a stream for the socket that it no longer has, so that its end is not the socket's."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def close(self) -> None:
+        """It is not the stream's any more."""
+
+
+def _take_over(stream: IOStream) -> tuple[bytes, socket.socket] | None:
+    """What has been read from a stream and not used, and its socket; None where it is closed. The stream is closed."""
+    read = cast("asyncio.Future[bytes]", stream.read_bytes(EARLY_BYTES, partial=True))
+    if stream.closed() or stream.writing():  # a peer that does not even take the answer
+        stream.close()
+        return None
+    early = read.result() if read.done() else b""
+    taken = stream.socket
+    stream.socket = cast(socket.socket, _Given(taken.fileno()))
+    stream.close()
+    return early, taken
