@@ -128,15 +128,15 @@ class Receiver:
         """More from the line. `next` gives out what it amounts to."""
         if self._over:
             return
-        if self._at == len(self._data):
+        if self._at:
+            self._forget()
+        if not self._data:
             # Mostly: what came before was whole frames, and nothing has to be copied.
-            self._data, self._at = data, 0
+            self._data = data
             return
         if isinstance(self._data, bytes):
             self._data = bytearray(self._data)
-        del self._data[: self._at]
         self._data += data
-        self._at = 0
 
     def next(self) -> Event | None:
         """The next event, or None until there is more data. Raises FrameError."""
@@ -144,6 +144,8 @@ class Receiver:
             while not self._over:
                 frame = self._frame()
                 if frame is None:
+                    if self._at:
+                        self._forget()
                     return None
                 event = self._event(*frame)
                 if event is not None:
@@ -152,6 +154,16 @@ class Receiver:
             self._end()
             raise
         return None
+
+    def _forget(self) -> None:
+        """What has been given out is not kept: a line that is idle after a large message holds none of it."""
+        if self._at == len(self._data):
+            self._data = b""
+        elif isinstance(self._data, bytes):
+            self._data = self._data[self._at :]
+        else:
+            del self._data[: self._at]
+        self._at = 0
 
     def _end(self) -> None:
         self._over = True

@@ -29,8 +29,16 @@ class Answer:
         self.body = body
 
 
-def frame(opcode: int, payload: bytes, *, fin: bool = True, reserved: int = 0, masked: bool = True) -> bytes:
-    """One frame as a client sends it."""
+def frame(
+    opcode: int,
+    payload: bytes,
+    *,
+    fin: bool = True,
+    reserved: int = 0,
+    masked: bool = True,
+    mask: bytes | None = None,
+) -> bytes:
+    """One frame as a client sends it; under any mask unless one of four bytes is given."""
     head = bytes([fin << 7 | reserved << 4 | opcode])
     mask_bit = masked << 7
     if len(payload) < 126:
@@ -41,9 +49,9 @@ def frame(opcode: int, payload: bytes, *, fin: bool = True, reserved: int = 0, m
         head += bytes([mask_bit | 127]) + struct.pack(">Q", len(payload))
     if not masked:
         return head + payload
-    key = os.urandom(4)
-    mask = (key * (len(payload) // 4 + 1))[: len(payload)]
-    return head + key + (int.from_bytes(payload, "big") ^ int.from_bytes(mask, "big")).to_bytes(len(payload), "big")
+    key = os.urandom(4) if mask is None else mask
+    over = (key * (len(payload) // 4 + 1))[: len(payload)]
+    return head + key + (int.from_bytes(payload, "big") ^ int.from_bytes(over, "big")).to_bytes(len(payload), "big")
 
 
 async def request(port: int, text: str, host: str = "127.0.0.1") -> Answer:
