@@ -26,6 +26,7 @@ class ServerSocket:
         self._id = secrets.token_urlsafe(ID_BYTES)
         self._numbers = itertools.count()
         self._asked: dict[int, Callable[[list[Json]], None]] = {}
+        self.joined = False
 
     @property
     def id(self) -> str:
@@ -35,7 +36,7 @@ class ServerSocket:
         self.send(socketio.encode(Packet(PacketType.EVENT, self._namespace, data=[event, *args])))
 
     def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
-        if not self._client.holds(self._namespace, self):
+        if not self.joined:
             return
         if len(self._asked) >= MAX_UNANSWERED:
             self._client.connection.close(CloseReason.SLOW_CONSUMER)
@@ -45,11 +46,11 @@ class ServerSocket:
         self.send(socketio.encode(Packet(PacketType.EVENT, self._namespace, number, [event, *args])))
 
     def send(self, frames: Sequence[Frame]) -> None:
-        if self._client.holds(self._namespace, self):
+        if self.joined:
             self._client.connection.send(frames)
 
     def disconnect(self) -> None:
-        if self._client.holds(self._namespace, self):
+        if self.joined:
             self._client.expel(self._namespace)
 
     def answer(self, number: int, args: list[Json]) -> None:
@@ -68,13 +69,9 @@ class Client:
         self._decoder = socketio.Decoder(max_bytes)
         self._sockets: dict[str, ServerSocket] = {}
 
-    def holds(self, namespace: str, socket: ServerSocket) -> bool:
-        """Whether this very socket is joined to the namespace."""
-        return self._sockets.get(namespace) is socket
-
     def expel(self, namespace: str) -> None:
         """The server puts the client out of a namespace; the connection stays."""
-        del self._sockets[namespace]
+        self._sockets.pop(namespace).joined = False
         self.connection.send(socketio.encode(Packet(PacketType.DISCONNECT, namespace)))
 
     async def message(self, data: str | bytes) -> None:
@@ -96,6 +93,7 @@ class Client:
                 socket.answer(packet.id, packet.data)
             case PacketType.DISCONNECT:
                 del self._sockets[packet.namespace]
+                socket.joined = False
                 self._namespaces[packet.namespace].disconnected(socket, Departure.LEFT)
             case _:
                 raise ProtocolError("a packet that only servers send")
@@ -103,6 +101,7 @@ class Client:
     def closed(self) -> None:
         sockets, self._sockets = self._sockets, {}
         for name, socket in sockets.items():
+            socket.joined = False
             self._namespaces[name].disconnected(socket, Departure.LOST)
 
     def _connect(self, packet: Packet) -> None:
@@ -123,4 +122,5 @@ class Client:
         self.connection.send(socketio.encode(Packet(PacketType.CONNECT, name, data={"sid": socket.id})))
         if self.connection.session.closed is None:
             self._sockets[name] = socket
+            socket.joined = True
             namespace.connected(socket)

@@ -130,7 +130,8 @@ class Connection:
                 await self._message(event.data)
             else:
                 self._apply([event])
-        self._arm()
+        if packet.type is not PacketType.MESSAGE:  # messages move no deadline, or only away
+            self._arm()
 
     def send(self, frames: Sequence[Frame]) -> None:
         """Queues frames, for the transport to send when it can."""

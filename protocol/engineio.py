@@ -8,6 +8,7 @@ import binascii
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from protocol import Frame, ProtocolError, strict_json
 
@@ -27,8 +28,7 @@ class PacketType(IntEnum):
     NOOP = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One packet. `data` is text, or bytes where the type is MESSAGE."""
 
     type: PacketType

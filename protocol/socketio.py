@@ -4,8 +4,8 @@ Source: the Socket.IO protocol, revision 5 (sections "Packet encoding", "Packet 
 """
 
 import re
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from protocol import Frame, Json, ProtocolError, strict_json
 
@@ -31,8 +31,7 @@ class PacketType(IntEnum):
     BINARY_ACK = 6
 
 
-@dataclass(frozen=True, slots=True)
-class Packet:
+class Packet(NamedTuple):
     """One packet. `data`: CONNECT an object or None; EVENT a list whose first item is the event's name;
     ACK a list; CONNECT_ERROR an object; DISCONNECT None. Events and acks may hold `bytes` anywhere."""
 
@@ -42,6 +41,7 @@ class Packet:
     data: Json = None
 
 
+_TYPES = {str(int(kind)): kind for kind in PacketType}
 _BINARY = {PacketType.EVENT: PacketType.BINARY_EVENT, PacketType.ACK: PacketType.BINARY_ACK}
 _PLAIN = {binary: plain for plain, binary in _BINARY.items()}
 
@@ -58,9 +58,10 @@ def encode(packet: Packet) -> list[Frame]:
     attachments: list[bytes] = []
     kind, data = packet.type, packet.data
     try:
-        if kind in _BINARY:
-            data = _take_out(data, attachments)
-        body = "" if data is None else strict_json.dump(data)
+        try:
+            body = "" if data is None else strict_json.dump(data)
+        except TypeError:  # bytes, which few packets hold
+            body = strict_json.dump(_take_out(data, attachments))
     except RecursionError as error:
         raise ProtocolError("data nested too deeply") from error
     if kind is PacketType.EVENT and data[0] in RESERVED_EVENTS:
@@ -69,6 +70,8 @@ def encode(packet: Packet) -> list[Frame]:
         raise ValueError(f"{len(attachments)} attachments; at most {MAX_ATTACHMENTS} can be received")
     count = ""
     if attachments:
+        if kind not in _BINARY:
+            raise ValueError(f"{kind.name} cannot carry bytes")
         kind, count = _BINARY[kind], f"{len(attachments)}-"
     namespace = "" if packet.namespace == DEFAULT_NAMESPACE else packet.namespace + ","
     number = "" if packet.id is None else str(packet.id)
@@ -125,7 +128,7 @@ def _parse(text: str) -> tuple[Packet, int]:
     if head is None:
         raise ProtocolError("unknown Socket.IO packet type")
     digit, count, namespace, number = head.groups()
-    kind = PacketType(int(digit))
+    kind = _TYPES[digit]
     due = 0 if count is None else int(count)
     if (kind in _PLAIN) != (count is not None) or (count is not None and not 1 <= due <= MAX_ATTACHMENTS):
         raise ProtocolError("wrong number of attachments")

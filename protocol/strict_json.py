@@ -9,15 +9,16 @@ from protocol import Json, ProtocolError
 def load(text: str) -> Json:
     """The value. Raises ProtocolError, also for nesting too deep and integers too long to read."""
     try:
-        return json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+        return _DECODER.decode(text)
     except (ValueError, RecursionError) as error:
         raise ProtocolError("bad JSON") from error
 
 
 def dump(value: Json) -> str:
-    """Compact and ASCII, so that characters are bytes. Raises ValueError for NaN, ProtocolError for deep nesting."""
+    """Compact and ASCII, so that characters are bytes. Raises ValueError for NaN, TypeError for what JSON does not have
+    (bytes, above all), ProtocolError for deep nesting."""
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return _ENCODER.encode(value)
     except RecursionError as error:
         raise ProtocolError("data nested too deeply") from error
 
@@ -31,3 +32,8 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise ValueError(digits)
     return number
+
+
+# Made once: the functions of the module make one for each call that wants anything special.
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)

@@ -58,8 +58,10 @@ names = st.text(max_size=8).filter(lambda name: name not in RESERVED_EVENTS) | s
 namespaces = st.just("/") | st.text(max_size=8).map(lambda text: "/" + text.replace(",", ""))
 ids = st.integers(0, 10**15 - 1)
 packets = st.one_of(
-    st.builds(Packet, st.just(CONNECT), namespaces, data=st.none() | st.dictionaries(st.text(max_size=4), json_values)),
-    st.builds(Packet, st.just(DISCONNECT), namespaces),
+    st.builds(
+        Packet, st.just(CONNECT), namespaces, st.none(), st.none() | st.dictionaries(st.text(max_size=4), json_values)
+    ),
+    st.builds(Packet, st.just(DISCONNECT), namespaces, st.none(), st.none()),
     st.builds(
         Packet,
         st.just(EVENT),
@@ -68,7 +70,9 @@ packets = st.one_of(
         st.tuples(names, st.lists(values, max_size=4)).map(lambda parts: [parts[0], *parts[1]]),
     ),
     st.builds(Packet, st.just(ACK), namespaces, ids, st.lists(values, max_size=4)),
-    st.builds(Packet, st.just(CONNECT_ERROR), namespaces, data=st.fixed_dictionaries({"message": st.text(max_size=8)})),
+    st.builds(
+        Packet, st.just(CONNECT_ERROR), namespaces, st.none(), st.fixed_dictionaries({"message": st.text(max_size=8)})
+    ),
 )
 
 
