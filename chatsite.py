@@ -140,6 +140,7 @@ class Site:
 
     def __init__(self, chosen: Settings, assets: Assets, salt: bytes, loop: asyncio.AbstractEventLoop) -> None:
         self._pool = ThreadPoolExecutor(RSA_THREADS, thread_name_prefix="join")
+        self._lines = Lines(loop)
         limits = Limits(
             chosen.log_size, chosen.message_ttl, chosen.empty_room_ttl, chosen.max_room_members, chosen.max_rooms
         )
@@ -147,7 +148,7 @@ class Site:
         self.chat = ChatNamespace(
             Door(ServerKey(), salt),
             self.broker,
-            Hub(),
+            Hub(self._lines.soon),
             Policy(chosen.grace_time, chosen.message_ttl, Rate(chosen.event_rate, chosen.event_burst)),
             loop,
             functools.partial(loop.run_in_executor, self._pool),
@@ -163,7 +164,6 @@ class Site:
         self.connections = Connections(
             lambda connection: Client(connection, namespaces, chosen.max_payload), timing, loop, chosen.max_connections
         )
-        self._lines = Lines(loop)
         facts = PageFacts(
             filter_punctuation=chosen.filter_punctuation,
             filter_links=chosen.filter_links,

@@ -12,7 +12,7 @@ from handlers.engine import Asks
 from handlers.line import Lines
 from handlers.pages import AssetHandler, HealthHandler, LoginHandler, PageFacts, RoomHandler, SiteHandler
 from handlers.polling import PollingHandler
-from handlers.websocket import Encoder, WebSocketHandler
+from handlers.websocket import WebSocketHandler
 from protocol.session import Via
 from rooms.model import to_base64url
 
@@ -41,6 +41,6 @@ def routes(
 def engine(path: str, connections: Connections, lines: Lines, allowed_origins: Collection[str]) -> Rule:
     """An Engine.IO server at a path (a regular expression), for pages of these origins besides its own."""
     given = {"connections": connections, "allowed_origins": allowed_origins}
-    by_line = {**given, "lines": lines, "encoder": Encoder(lines)}
+    by_line = {**given, "lines": lines}
     by_transport = [Rule(Asks(Via.WEBSOCKET), WebSocketHandler, by_line), Rule(AnyMatches(), PollingHandler, given)]
     return Rule(PathMatches(path), by_transport)

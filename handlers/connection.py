@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from protocol import Frame, ProtocolError, engineio
+from protocol.batch import Batch
 from protocol.engineio import Packet, PacketType
 from protocol.session import Closed, CloseReason, Event, Probed, Received, Session, Timing, Upgraded, UpgradeFailed, Via
 from rooms.clock import Cancellable, Clock
@@ -44,7 +45,7 @@ class Transport(Protocol):
     def writable(self) -> bool:
         """Whether `send` may be called now: what was sent before is on its way, or a poll waits."""
 
-    def send(self, frames: Sequence[Frame]) -> None:
+    def send(self, batch: Batch) -> None:
         """Sends; whoever owns it calls `Connection.flush` when it is writable again."""
 
     def busy(self) -> bool:
@@ -53,7 +54,7 @@ class Transport(Protocol):
     def retire(self) -> None:
         """Another transport has taken over: nobody is to wait for this one any more."""
 
-    def close(self, reason: CloseReason, rest: Sequence[Frame]) -> bool:
+    def close(self, reason: CloseReason, rest: Batch) -> bool:
         """Closes the line after what has been sent and `rest`; answers whether the client gets to know of it."""
 
 
@@ -178,7 +179,7 @@ class Connection:
         """What came over a transport is no Engine.IO, or comes too late."""
         self.lost(transport, CloseReason.PARSE_ERROR)
         if self.session.closed is None:
-            transport.close(CloseReason.PARSE_ERROR, [])
+            transport.close(CloseReason.PARSE_ERROR, Batch(()))
 
     async def _message(self, data: str | bytes) -> None:
         try:
@@ -205,14 +206,14 @@ class Connection:
 
     def _probed(self, answer: Frame) -> None:
         if self._candidate is not None:
-            self._candidate.send([answer])
+            self._candidate.send(Batch([answer]))
         self._end_poll()
 
     def _end_poll(self) -> None:
         """While the client waits for its last poll to end, none is held for long."""
         self._hold = None
         if self.session.probing and self._transport.writable():
-            self._transport.send(self.session.take() or [NOOP])
+            self._transport.send(self.session.take() or Batch([NOOP]))
 
     def _upgraded(self) -> None:
         if self._candidate is not None:
@@ -223,14 +224,14 @@ class Connection:
     def _give_up_candidate(self, reason: CloseReason = CloseReason.TRANSPORT_ERROR) -> None:
         candidate, self._candidate = self._candidate, None
         if candidate is not None:
-            candidate.close(reason, [])
+            candidate.close(reason, Batch(()))
 
     def _closed(self, reason: CloseReason) -> None:
         for timer in (self._timer, self._hold):
             if timer is not None:
                 timer.cancel()
         self._give_up_candidate(reason)
-        rest = [] if reason is CloseReason.SLOW_CONSUMER else self.session.take()
+        rest = Batch(()) if reason is CloseReason.SLOW_CONSUMER else self.session.take()
         if not self._transport.close(reason, rest):
             if reason in DECIDED_HERE:
                 self.farewell = (FAREWELL_SECONDS, [*rest, CLOSE])

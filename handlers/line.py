@@ -65,7 +65,8 @@ class Lines:
         line.begin(early)
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Calls when everything that came in this turn of the loop has been handled."""
+        """Calls when everything that came in this turn of the loop has been handled. What such a call puts off in turn
+        still belongs to the same end."""
         if not self._put_off:
             self.loop.call_soon(self._end_turn)
         self._put_off.append(call)
@@ -104,16 +105,16 @@ class Lines:
                 line.read()
 
     def _end_turn(self) -> None:
-        # What is put off from now on belongs to the next turn.
-        calls, self._put_off = self._put_off, deque()
+        calls = self._put_off
         try:
             while calls:
-                calls.popleft()()
-        finally:
-            if calls:  # one of them met a bug: the others are still called
+                calls[0]()  # stays while it is called, so that what it puts off is called by us
+                calls.popleft()
+        except BaseException:  # a bug: the others are still called
+            calls.popleft()
+            if calls:
                 self.loop.call_soon(self._end_turn)
-                calls.extend(self._put_off)
-                self._put_off = calls
+            raise
 
 
 class Line:
@@ -137,7 +138,7 @@ class Line:
         """The owner is ready. `early` came before it was."""
         if early:
             self._owner.received(early)
-        self._lines.soon(self._read_on)  # TLS may have taken more out of the kernel's hands
+        self._lines.loop.call_soon(self._read_on)  # TLS may have taken more out of the kernel's hands
 
     def idle(self) -> bool:
         """Whether all that was written is on its way."""
@@ -167,7 +168,7 @@ class Line:
         self._owner.received(data)
         if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() and self._reading:
             # The next record is out of the kernel's hands already: no selector would tell.
-            self._lines.soon(self._read_on)
+            self._lines.loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:
         if self._events & EVENT_READ:
@@ -191,7 +192,7 @@ class Line:
             self._reading = wanted
             self._watch()
             if wanted:
-                self._lines.soon(self._read_on)
+                self._lines.loop.call_soon(self._read_on)
 
     def finish(self) -> None:
         """Nothing more will be written: the peer sees the end when it has got what was."""

@@ -6,7 +6,7 @@ what the reference server answers.
 
 import asyncio
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from typing import cast
 
 import tornado.web
@@ -14,7 +14,8 @@ from tornado.http1connection import HTTP1Connection
 
 from handlers.connection import CLOSE, NOOP, Connection, Connections
 from handlers.engine import BAD_REQUEST, FULL, UNKNOWN_SESSION, EngineHandler, Refusal
-from protocol import Frame, ProtocolError
+from protocol import ProtocolError
+from protocol.batch import Batch
 from protocol.engineio import decode_payload, encode_payload
 from protocol.session import CloseReason, Via
 
@@ -52,20 +53,20 @@ class PollingTransport:
     def busy(self) -> bool:
         return self.posting is not None
 
-    def send(self, frames: Sequence[Frame]) -> None:
+    def send(self, batch: Batch) -> None:
         poll, self._poll = self._poll, None
         if poll is not None:
-            poll.set_result(encode_payload(frames))
+            poll.set_result(encode_payload(batch))
 
     def retire(self) -> None:
-        self.send([NOOP])
+        self.send(Batch([NOOP]))
 
-    def close(self, reason: CloseReason, rest: Sequence[Frame]) -> bool:
+    def close(self, reason: CloseReason, rest: Batch) -> bool:
         told = self.writable()
         # Whose poll merely has to end, which an empty body must not do: a client that said goodbye itself; and one that
         # is to come back, since some take CLOSE for the server's wish that they do not.
         quietly = reason in {CloseReason.TRANSPORT_CLOSE, CloseReason.SHUTTING_DOWN}
-        self.send([*rest, NOOP if quietly else CLOSE])
+        self.send(Batch([*rest, NOOP if quietly else CLOSE]))
         return told
 
 

@@ -9,7 +9,7 @@ import asyncio
 import base64
 import binascii
 import contextlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 
 from tornado.websocket import WebSocketProtocol13
 
@@ -17,7 +17,8 @@ from handlers import eager
 from handlers.connection import Connection, Connections
 from handlers.engine import BAD_REQUEST, EngineHandler, Refusal
 from handlers.line import Line, Lines
-from protocol import Frame, websocket
+from protocol import websocket
+from protocol.batch import Batch
 from protocol.session import CloseReason, Via
 from protocol.websocket import Close, CloseCode, FrameError, Ping, Receiver
 
@@ -38,12 +39,11 @@ CLOSE_SECONDS = 5.0
 class WebSocketTransport:
     """handlers.connection.Transport over one line (handlers.line.Owner)."""
 
-    __slots__ = ("_busy", "_closing", "_due", "_encoder", "_line", "_lines", "_receiver", "connection")
+    __slots__ = ("_busy", "_closing", "_due", "_line", "_lines", "_receiver", "connection")
 
-    def __init__(self, line: Line, lines: Lines, encoder: "Encoder", max_payload: int) -> None:
+    def __init__(self, line: Line, lines: Lines, max_payload: int) -> None:
         self._line = line
         self._lines = lines
-        self._encoder = encoder
         self._receiver = Receiver(max_payload, unmask)
         self._due = False  # will flush when this turn is over
         self._busy = False  # a message is being handled
@@ -60,8 +60,8 @@ class WebSocketTransport:
     def writable(self) -> bool:
         return self._line.idle() and self._closing is None
 
-    def send(self, frames: Sequence[Frame]) -> None:
-        self._line.write(self._encoder(frames))
+    def send(self, batch: Batch) -> None:
+        self._line.write(batch.wire())
 
     def busy(self) -> bool:
         return False
@@ -69,7 +69,7 @@ class WebSocketTransport:
     def retire(self) -> None:
         pass  # nothing takes over from a WebSocket
 
-    def close(self, reason: CloseReason, rest: Sequence[Frame]) -> bool:
+    def close(self, reason: CloseReason, rest: Batch) -> bool:
         if self._closing is None and rest:
             self.send(rest)
         self.say_goodbye(CloseCode.GOING_AWAY if reason is CloseReason.SHUTTING_DOWN else None)
@@ -116,7 +116,7 @@ class WebSocketTransport:
             self._fail(error.code)
             return
         self._line.read_on(False)
-        self._lines.soon(self._go_on)
+        self._lines.loop.call_soon(self._go_on)
 
     def _go_on(self) -> None:
         if not self._busy:
@@ -167,40 +167,16 @@ class WebSocketTransport:
             self._closing.cancel()
 
 
-class Encoder:
-    """Frames as they are written: each is encoded once a turn, and what goes to many alike is joined once."""
-
-    def __init__(self, lines: Lines) -> None:
-        self._lines = lines
-        self._known: dict[tuple[Frame, ...], bytes] = {}
-
-    def __call__(self, frames: Sequence[Frame]) -> bytes:
-        if not self._known:
-            self._lines.soon(self._known.clear)
-        return self._encoded(tuple(frames))
-
-    def _encoded(self, frames: tuple[Frame, ...]) -> bytes:
-        wire = self._known.get(frames)
-        if wire is None:
-            if len(frames) == 1:
-                wire = websocket.encode(frames[0])
-            else:
-                wire = b"".join([self._encoded((frame,)) for frame in frames])
-            self._known[frames] = wire
-        return wire
-
-
 class WebSocketHandler(EngineHandler):
     """The request that becomes a WebSocket. Anything wrong with it is answered instead."""
 
     via = Via.WEBSOCKET
 
     def initialize(  # type: ignore[override] # the arguments are those of this handler's rule
-        self, connections: Connections, allowed_origins: Collection[str], lines: Lines, encoder: Encoder
+        self, connections: Connections, allowed_origins: Collection[str], lines: Lines
     ) -> None:
         super().initialize(connections, allowed_origins)
         self._lines = lines
-        self._encoder = encoder
 
     def prepare(self) -> None:
         if (refusal := self.judge() or self._handshake()) is not None:
@@ -233,7 +209,7 @@ class WebSocketHandler(EngineHandler):
         return BAD_REQUEST
 
     def _transport(self, line: Line) -> WebSocketTransport:
-        transport = WebSocketTransport(line, self._lines, self._encoder, self._connections.timing.max_payload)
+        transport = WebSocketTransport(line, self._lines, self._connections.timing.max_payload)
         if self.connection is not None:
             if self.connection.begin_upgrade(transport):
                 transport.connection = self.connection

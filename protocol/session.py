@@ -11,6 +11,7 @@ from enum import Enum, StrEnum, auto
 from typing import NamedTuple
 
 from protocol import Frame
+from protocol.batch import Batch
 from protocol.engineio import Handshake, Packet, PacketType, encode
 
 
@@ -103,8 +104,9 @@ class Session:
         self.via = via
         self._timing = timing
         self._closed: CloseReason | None = None
-        self._outbox: list[Frame] = []
-        self._outbox_bytes = self._largest = 0
+        self._outbox: list[Batch] = []
+        self.waiting = self._largest = 0
+        """Bytes that are queued, and those of the largest frame in it."""
         self._ping_due: float | None = now + timing.ping_interval
         self._pong_due: float | None = None
         self._connect_due: float | None = now + timing.connect_timeout
@@ -112,7 +114,7 @@ class Session:
         self._upgrade_due: float | None = None
         upgrades = (Via.WEBSOCKET.value,) if via is Via.POLLING else ()
         handshake = Handshake(sid, upgrades, timing.ping_interval, timing.ping_timeout, timing.max_payload)
-        self._queue([encode(handshake.packet())])
+        self.send([encode(handshake.packet())])
 
     @property
     def closed(self) -> CloseReason | None:
@@ -182,38 +184,28 @@ class Session:
         outbox exceeds the bound by no more than that frame and one call's."""
         if self._closed is not None:
             return []
-        if self._outbox_bytes - self._largest > self._timing.outbox_bytes:
+        if self.waiting - self._largest > self._timing.outbox_bytes:
             return self.close(CloseReason.SLOW_CONSUMER)
-        self._queue(frames)
+        batch = frames if isinstance(frames, Batch) else Batch(frames)
+        self._outbox.append(batch)
+        self.waiting += batch.size
+        if batch.largest > self._largest:  # noqa: PLR1730 - for everybody, always; `max` takes three times as long
+            self._largest = batch.largest
         return []
 
-    def _queue(self, frames: Sequence[Frame]) -> None:
-        self._outbox += frames
-        for frame in frames:
-            size = _size(frame)
-            self._outbox_bytes += size
-            if size > self._largest:  # noqa: PLR1730 - for every frame to everybody; `max` takes three times as long
-                self._largest = size
-
-    @property
-    def waiting(self) -> int:
-        """Bytes that are queued."""
-        return self._outbox_bytes
-
-    def take(self, at_most: int | None = None) -> Sequence[Frame]:
-        """What is queued, for the current transport to send now: all of it, or so many bytes and a frame at most."""
-        frames = self._outbox
-        if at_most is None or self._outbox_bytes <= at_most:
-            self._outbox, self._outbox_bytes, self._largest = [], 0, 0
-            return frames
-        count, size = 0, 0
-        while size < at_most:
-            size += _size(frames[count])
-            count += 1
-        self._outbox = frames[count:]
-        self._outbox_bytes -= size
-        self._largest = max(map(_size, self._outbox), default=0)
-        return frames[:count]
+    def take(self, at_most: int | None = None) -> Batch:
+        """What is queued, for the current transport to send now: all of it, or until it is so many bytes or more."""
+        batches, self._outbox = self._outbox, []
+        if at_most is not None and self.waiting > at_most:
+            taken = 0
+            for count, batch in enumerate(batches, 1):
+                taken += batch.size
+                if taken >= at_most:
+                    batches, self._outbox = batches[:count], batches[count:]
+                    break
+        self.waiting = sum([batch.size for batch in self._outbox])
+        self._largest = max([batch.largest for batch in self._outbox], default=0)
+        return Batch.joined(batches)
 
     def deadline(self) -> float | None:
         """When `tick` must be called at the latest; None once closed."""
@@ -246,8 +238,3 @@ class Session:
         self._ping_due = self._pong_due = self._connect_due = self._upgrade_due = None
         self._upgrade = _Upgrade.NONE
         return [Closed(reason)]
-
-
-def _size(frame: Frame) -> int:
-    """In bytes. Characters are (JSON escapes all but ASCII), save in a namespace's name that only its client knows."""
-    return len(frame) if frame.isascii() or isinstance(frame, bytes) else len(frame.encode())

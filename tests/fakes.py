@@ -61,6 +61,11 @@ class FakeClock:
         self._now = end
 
 
+def at_once(call: Callable[[], None]) -> None:
+    """For what would be put off to the end of a turn, where there are no turns."""
+    call()
+
+
 @dataclass(slots=True)
 class FakeTransport:
     """handlers.connection.Transport. `open` is whether it takes frames now; `tells`, whether a client that it is not

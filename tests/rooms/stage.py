@@ -11,7 +11,7 @@ from typing import Any, TypeVar, cast
 
 from envelope import ServerKey
 from protocol import Frame, Json
-from protocol.namespace import Departure
+from protocol.namespace import Departure, Socket
 from protocol.socketio import Decoder, Packet, PacketType, encode
 from rooms.broker import Limits, MemoryBroker
 from rooms.chat import ChatNamespace, Policy
@@ -20,7 +20,7 @@ from rooms.join import Door, Join
 from rooms.limits import Rate
 from rooms.model import Member, MemberId, RoomAddress
 from tests import reference_join
-from tests.fakes import FakeClock
+from tests.fakes import FakeClock, at_once
 from tests.reference import Room, Signer, b64
 from tests.reference_join import Channel, Joining, Since, proven
 
@@ -149,7 +149,7 @@ class Stage:
         self.clock = FakeClock()
         self.memory = MemoryBroker(limits, self.clock)
         self.broker = FarBroker(self.memory)
-        self.hub = Hub()
+        self.hub = Hub(at_once)
         self.runner = Runner()
         self.chat = ChatNamespace(
             Door(server_key(), SITE),
@@ -298,3 +298,9 @@ class Forgery:
 def sealed_join(opener: bytes, session_key: bytes, body: Json, *, event: str = "join-room") -> dict[str, str]:
     sealed = Channel(session_key).seal(event, json.dumps(body).encode())
     return {"envelope": b64(public_key().seal(opener)), "body": sealed}
+
+
+def seated(hub: Hub, room: RoomAddress) -> dict[MemberId, Socket]:
+    """Who sits there."""
+    here = hub._rooms.get(room)
+    return {member: seat.socket for member, seat in here.seats.items()} if here else {}

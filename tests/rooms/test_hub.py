@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 
 from protocol import Frame, Json
 from protocol.socketio import Decoder
-from rooms.hub import Hub, encode_event
+from rooms.hub import UNTOLD_BYTES, Hub, encode_event
 from rooms.model import MemberId, RoomAddress
+from tests.fakes import at_once
 
 ROOM, OTHER_ROOM = RoomAddress(b"r" * 32), RoomAddress(b"o" * 32)
 ANN, BOB = MemberId("Ann"), MemberId("Bob")
@@ -36,7 +37,7 @@ class Chair:
 
 
 def test_everybody_in_the_room_gets_the_same_frames_and_nobody_else_any() -> None:
-    hub, ann, bob, eve = Hub(), Chair(), Chair(), Chair()
+    hub, ann, bob, eve = Hub(at_once), Chair(), Chair(), Chair()
     assert hub.enter(ROOM, ANN, ann) is None
     hub.enter(ROOM, BOB, bob)
     hub.enter(OTHER_ROOM, ANN, eve)
@@ -49,7 +50,7 @@ def test_everybody_in_the_room_gets_the_same_frames_and_nobody_else_any() -> Non
 
 
 def test_a_place_is_handed_over() -> None:
-    hub, old, new = Hub(), Chair(), Chair()
+    hub, old, new = Hub(at_once), Chair(), Chair()
     hub.enter(ROOM, ANN, old)
     assert hub.enter(ROOM, ANN, new) is old
     assert hub.leave(ROOM, ANN, old) is None, "the place is not the old one's any more"
@@ -60,7 +61,7 @@ def test_a_place_is_handed_over() -> None:
 
 
 def test_anybody_may_be_asked_to_leave_by_name() -> None:
-    hub, ann = Hub(), Chair()
+    hub, ann = Hub(at_once), Chair()
     hub.enter(ROOM, ANN, ann)
     assert hub.leave(ROOM, BOB) is None
     assert hub.leave(OTHER_ROOM, ANN) is None
@@ -68,7 +69,7 @@ def test_anybody_may_be_asked_to_leave_by_name() -> None:
 
 
 def test_a_room_without_anybody_takes_no_memory() -> None:
-    hub = Hub()
+    hub = Hub(at_once)
     hub.broadcast(ROOM, "typing")
     hub.leave(ROOM, ANN)
     assert hub._rooms == {}
@@ -78,10 +79,89 @@ def test_a_room_without_anybody_takes_no_memory() -> None:
 
 
 def test_who_leaves_while_being_told_takes_nothing_from_the_others() -> None:
-    hub = Hub()
+    hub = Hub(at_once)
     ann, bob = Chair(leaves=hub), Chair()
     hub.enter(ROOM, ANN, ann)
     hub.enter(ROOM, BOB, bob)
     hub.broadcast(ROOM, "typing")
     hub.broadcast(ROOM, "typing")
     assert (len(ann.sent), len(bob.sent)) == (1, 2)
+
+
+class Turn:
+    """What is put off to the end of a turn."""
+
+    def __init__(self) -> None:
+        self.put_off: list[Callable[[], None]] = []
+
+    def soon(self, call: Callable[[], None]) -> None:
+        self.put_off.append(call)
+
+    def end(self) -> None:
+        calls, self.put_off = self.put_off, []
+        for call in calls:
+            call()
+
+
+def told(chair: Chair) -> list[list[str]]:
+    """The events of each `send`, by name."""
+    return [[str(frame).split('"')[1] for frame in frames] for frames in chair.sent]
+
+
+def test_what_a_room_says_in_a_turn_is_told_in_one_piece_to_all() -> None:
+    turn, ann, bob = Turn(), Chair(), Chair()
+    hub = Hub(turn.soon)
+    hub.enter(ROOM, ANN, ann)
+    hub.enter(ROOM, BOB, bob)
+    for event in ("a", "b", "c"):
+        hub.broadcast(ROOM, event)
+    assert ann.sent == bob.sent == []
+    assert len(turn.put_off) == 1
+    turn.end()
+    assert told(ann) == told(bob) == [["a", "b", "c"]]
+    assert ann.sent[0] is bob.sent[0], "made once"
+    hub.broadcast(ROOM, "d")
+    turn.end()
+    assert told(ann) == [["a", "b", "c"], ["d"]]
+
+
+def test_who_is_told_something_alone_gets_what_the_room_said_before_first_and_once() -> None:
+    turn, ann, bob = Turn(), Chair(), Chair()
+    hub = Hub(turn.soon)
+    hub.enter(ROOM, ANN, ann)
+    hub.enter(ROOM, BOB, bob)
+    hub.broadcast(ROOM, "a")
+    hub.catch_up(ROOM, ANN)
+    hub.catch_up(ROOM, ANN)
+    ann.emit("alone")
+    hub.broadcast(ROOM, "b")
+    hub.broadcast(ROOM, "c")
+    turn.end()
+    assert told(ann) == [["a"], ["alone"], ["b", "c"]]
+    assert told(bob) == [["a", "b", "c"]]
+
+
+def test_who_comes_in_the_middle_of_a_turn_hears_only_what_is_said_afterwards_and_who_goes_what_was_before() -> None:
+    turn, ann, bob = Turn(), Chair(), Chair()
+    hub = Hub(turn.soon)
+    hub.enter(ROOM, ANN, ann)
+    hub.broadcast(ROOM, "a")
+    hub.enter(ROOM, BOB, bob)
+    assert told(ann) == [["a"]]
+    hub.broadcast(ROOM, "b")
+    hub.leave(ROOM, ANN)
+    hub.broadcast(ROOM, "c")
+    turn.end()
+    assert told(ann) == [["a"], ["b"]]
+    assert told(bob) == [["b"], ["c"]]
+
+
+def test_a_turn_that_says_much_is_told_before_it_ends() -> None:
+    turn, ann = Turn(), Chair()
+    hub = Hub(turn.soon)
+    hub.enter(ROOM, ANN, ann)
+    for _ in range(3):
+        hub.broadcast(ROOM, "a", "x" * (UNTOLD_BYTES // 2))
+    assert told(ann) == [["a", "a"]]
+    turn.end()
+    assert told(ann) == [["a", "a"], ["a"]]

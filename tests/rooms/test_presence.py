@@ -12,7 +12,7 @@ from protocol.namespace import Departure
 from rooms.model import Joined, Left, Member, MemberId, RoomAddress, RoomEvent, Snapshot
 from tests.reference import b64
 from tests.reference_join import Since
-from tests.rooms.stage import LIMITS, POLICY, Stage, Tab, company, message, open_stage, person
+from tests.rooms.stage import LIMITS, POLICY, Stage, Tab, company, message, open_stage, person, seated
 
 OUTSIDE = {"error": "not-in-room"}
 
@@ -350,7 +350,7 @@ async def test_a_newcomer_who_is_too_slow_for_the_snapshot_keeps_no_seat() -> No
     ann = Tab(stage, bob.room)
     ann.socket.breaks = lambda: stage.cut(ann.socket)
     await stage.ask(ann.socket, "join-room", cast(Json, ann.request()))
-    assert stage.hub._rooms == {bob.room.address: {bob.member: bob.socket}}
+    assert seated(stage.hub, RoomAddress(bob.room.address)) == {bob.member: bob.socket}
     await stage.wait(15)
     assert [name for name, _ in bob.socket.taken()] == ["new_user", "user_left"]
 

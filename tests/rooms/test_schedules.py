@@ -14,7 +14,7 @@ from protocol.namespace import Departure
 from rooms.join import Door, Join
 from rooms.model import MemberId, RoomAddress, to_base64url
 from tests import reference_join
-from tests.rooms.stage import LIMITS, POLICY, SITE, FakeSocket, Gate, Stage, message, person, server_key
+from tests.rooms.stage import LIMITS, POLICY, SITE, FakeSocket, Gate, Stage, message, person, seated, server_key
 
 ROOMS = [RoomAddress(b"a" * 32), RoomAddress(b"b" * 32)]
 PEOPLE = [MemberId(to_base64url(bytes([number]) * 32)) for number in range(3)]
@@ -179,12 +179,12 @@ async def step(stage: Stage, lines: list[Line], gates: list[Gate], action: tuple
 def check(stage: Stage, lines: list[Line]) -> None:
     """Nothing is under way: whoever sits in a room believes in exactly its members, and each has a line or a grace."""
     for room in ROOMS:
-        seated = stage.hub._rooms.get(room, {})
+        sockets = seated(stage.hub, room)
         members = stage.memory._rooms[room].members if room in stage.memory._rooms else {}
         waited_for = {member for where, member in stage.chat._grace._timers if where == room}
-        assert set(members) == set(seated) | waited_for
-        assert not set(seated) & waited_for
-        for member, socket in seated.items():
+        assert set(members) == set(sockets) | waited_for
+        assert not set(sockets) & waited_for
+        for member, socket in sockets.items():
             (line,) = [line for line in lines if line.socket is socket]
             assert (line.member, line.room, line.socket.connected) == (member, room, True)
             assert members[member].seat == socket.id

@@ -89,7 +89,7 @@ class Site:
         limits = Limits(log_size, 0, EMPTY_ROOM_TTL, room_members=100, rooms=10)
         policy = Policy(GRACE, 0, Rate(per_second=4, burst=12))
         self.broker = _WritingBroker(self, limits, self.clock)
-        self.hub = Hub()
+        self.hub = Hub(lambda call: self.clock.call_later(0, call))
         self.chat = ChatNamespace(OpenDoor(server_key(), SITE), self.broker, self.hub, policy, self.clock, self._run)
         namespaces = {"/": _WatchedChat(self)}
         self.connections = Connections(

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from handlers.connection import Connection
+from protocol.batch import Batch
 from protocol.engineio import Packet, PacketType
 from protocol.namespace import Departure
 from protocol.session import Session, Via
@@ -82,7 +83,8 @@ def what_was_queued_comes_twice_in_an_upgrade(patch: pytest.MonkeyPatch) -> None
     def twice(self: Session) -> Any:  # noqa: ANN401 - frames
         frames = take(self)
         if self.probing:
-            self._outbox.extend(frame for frame in frames if str(frame).startswith("42"))
+            self._outbox.append(Batch(frame for frame in frames if str(frame).startswith("42")))
+            self.waiting += 1
         return frames
 
     patch.setattr(Session, "take", twice)
@@ -145,8 +147,9 @@ def frames_for_a_busy_transport_are_thrown_away(patch: pytest.MonkeyPatch) -> No
 @broken
 def whatever_piles_up_is_kept(patch: pytest.MonkeyPatch) -> None:
     def keeping(self: Session, frames: Any) -> Any:  # noqa: ANN401 - frames
-        for frame in frames if self.closed is None else ():
-            self._queue(frame)
+        if self.closed is None:
+            self._outbox.append(Batch(frames))
+            self.waiting += self._outbox[-1].size
         return []
 
     patch.setattr(Session, "send", keeping)
