@@ -14,6 +14,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
@@ -21,7 +22,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import tornado.httpserver
-import tornado.netutil
 import tornado.web
 
 import settings
@@ -33,6 +33,7 @@ from handlers.base import NotFoundHandler
 from handlers.client import Client
 from handlers.connection import Connections
 from handlers.line import Lines
+from handlers.listener import Listener, listen
 from handlers.pages import PageFacts
 from protocol.session import Timing
 from protocol.socketio import DEFAULT_NAMESPACE
@@ -50,7 +51,9 @@ CONFIG = HOUSE / "config" / "chatsite.toml"
 
 USAGE_ERROR = 2
 RSA_THREADS = 2
-"""An RSA operation takes a millisecond without the interpreter's lock; two threads keep two cores busy with joins."""
+"""An RSA operation does not hold the interpreter's lock; two threads keep two cores busy with joins."""
+RSA_NICENESS = 10
+"""Where both want the same core, messages come before joins."""
 BODY_SECONDS = 60.0
 """How long a request may take to bring its body."""
 CLOSE_SECONDS = 5.0
@@ -135,11 +138,17 @@ def _check(chosen: Settings) -> None:
         state.given_certificate(Path(chosen.tls_certificate), Path(chosen.tls_key))
 
 
+def _step_back() -> None:
+    """This thread gives way to the loop's, where the system knows niceness of threads (Linux)."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), RSA_NICENESS)
+
+
 class Site:
     """All the parts of one running site."""
 
     def __init__(self, chosen: Settings, assets: Assets, salt: bytes, loop: asyncio.AbstractEventLoop) -> None:
-        self._pool = ThreadPoolExecutor(RSA_THREADS, thread_name_prefix="join")
+        self._pool = ThreadPoolExecutor(RSA_THREADS, "join", _step_back)
         self._lines = Lines(loop)
         limits = Limits(
             chosen.log_size, chosen.message_ttl, chosen.empty_room_ttl, chosen.max_room_members, chosen.max_rooms
@@ -223,9 +232,9 @@ async def _serve(chosen: Settings) -> None:
         await asyncio.wait_for(server.close_all_connections(), CLOSE_SECONDS)
 
 
-def _bind(chosen: Settings) -> list[socket.socket]:
+def _bind(chosen: Settings) -> Sequence[Listener]:
     try:
-        return tornado.netutil.bind_sockets(chosen.port, chosen.ip)
+        return listen(chosen.port, chosen.ip)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise Failure(f"port = {chosen.port}: in use on {chosen.ip}; expected a free port") from error
