@@ -6,7 +6,7 @@ for the first time such a coroutine has no current task, which `asyncio.timeout`
 
 import asyncio
 from collections.abc import Coroutine, Generator
-from types import coroutine
+from types import TracebackType
 from typing import Any
 
 Waited = asyncio.Future[Any] | None
@@ -19,19 +19,30 @@ def start(running: Coroutine[Waited, None, None]) -> asyncio.Task[None] | None:
         waits_for = running.send(None)
     except StopIteration:
         return None
-    return asyncio.ensure_future(_rest(running, waits_for))
+    return asyncio.ensure_future(_finish(_Begun(running, waits_for)))
 
 
-@coroutine
-def _rest(running: Coroutine[Waited, None, None], waits_for: Waited) -> Generator[Waited, None, None]:
-    """What is left of a coroutine that waits already, as one that a task can run."""
-    try:
-        while True:
-            try:
-                yield waits_for
-            except BaseException as thrown:  # noqa: BLE001 - what cancels the task goes to where it waits
-                waits_for = running.throw(thrown)
-            else:
-                waits_for = running.send(None)
-    except StopIteration:
-        pass
+async def _finish(begun: "_Begun") -> None:
+    await begun
+
+
+class _Begun(Generator[Waited, None, None]):
+    """A coroutine that waits already, to be awaited: says once more what it waits for, then goes on as it is told."""
+
+    def __init__(self, running: Coroutine[Waited, None, None], waits_for: Waited) -> None:
+        self._running = running
+        self._first: list[Waited] = [waits_for]
+
+    def __await__(self) -> Generator[Waited, None, None]:
+        return self
+
+    def send(self, value: None) -> Waited:
+        return self._first.pop() if self._first else self._running.send(value)
+
+    def throw(
+        self,
+        typ: type[BaseException] | BaseException,
+        val: BaseException | object = None,
+        tb: TracebackType | None = None,
+    ) -> Waited:
+        return self._running.throw(typ if isinstance(typ, BaseException) else typ())

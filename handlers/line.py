@@ -110,11 +110,11 @@ class Lines:
             while calls:
                 calls[0]()  # stays while it is called, so that what it puts off is called by us
                 calls.popleft()
-        except BaseException:  # a bug: the others are still called
-            calls.popleft()
+        finally:
+            if calls:  # the first met a bug: the others are still called
+                calls.popleft()
             if calls:
                 self.loop.call_soon(self._end_turn)
-            raise
 
 
 class Line:

@@ -11,6 +11,7 @@ import binascii
 import contextlib
 from collections.abc import Collection
 
+from tornado.util import _websocket_mask as unmask  # in C, where Tornado could be built with it
 from tornado.websocket import WebSocketProtocol13
 
 from handlers import eager
@@ -21,11 +22,6 @@ from protocol import websocket
 from protocol.batch import Batch
 from protocol.session import CloseReason, Via
 from protocol.websocket import Close, CloseCode, FrameError, Ping, Receiver
-
-try:
-    from tornado.speedups import websocket_mask as unmask
-except ImportError:  # an installation without a compiler
-    from protocol.websocket import unmask
 
 VERSION = "13"
 OUTDATED = Refusal(426, headers={"Sec-WebSocket-Version": VERSION})
