@@ -3,7 +3,6 @@
 Knows nothing of transports, HTTP or rooms. Source: the Socket.IO protocol, revision 5.
 """
 
-import itertools
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 
@@ -20,11 +19,13 @@ MAX_UNANSWERED = 1000
 class ServerSocket:
     """One client in one namespace: protocol.namespace.Socket."""
 
+    __slots__ = ("_asked", "_client", "_id", "_namespace", "_number", "joined")
+
     def __init__(self, client: "Client", namespace: str) -> None:
         self._client = client
         self._namespace = namespace
         self._id = secrets.token_urlsafe(ID_BYTES)
-        self._numbers = itertools.count()
+        self._number = 0
         self._asked: dict[int, Callable[[list[Json]], None]] = {}
         self.joined = False
 
@@ -41,7 +42,8 @@ class ServerSocket:
         if len(self._asked) >= MAX_UNANSWERED:
             self._client.connection.close(CloseReason.SLOW_CONSUMER)
             return
-        number = next(self._numbers)
+        number = self._number
+        self._number += 1
         self._asked[number] = answered
         self.send(socketio.encode(Packet(PacketType.EVENT, self._namespace, number, [event, *args])))
 
@@ -62,6 +64,8 @@ class ServerSocket:
 
 class Client:
     """handlers.connection.Application: Socket.IO over one connection, with these namespaces."""
+
+    __slots__ = ("_decoder", "_namespaces", "_sockets", "connection")
 
     def __init__(self, connection: Connection, namespaces: Mapping[str, Namespace], max_bytes: int) -> None:
         self.connection = connection

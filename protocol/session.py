@@ -99,6 +99,11 @@ class Session:
     `Closed` nothing happens any more: each later call answers an empty list.
     """
 
+    __slots__ = (
+        *("_closed", "_connect_due", "_largest", "_outbox", "_ping_due", "_pong_due", "_timing", "_upgrade"),
+        *("_upgrade_due", "sid", "via", "waiting"),
+    )
+
     def __init__(self, sid: str, via: Via, timing: Timing, now: float) -> None:
         self.sid = sid
         self.via = via

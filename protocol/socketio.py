@@ -85,6 +85,8 @@ class Decoder:
     one packet's worth of memory here.
     """
 
+    __slots__ = ("_attachments", "_due", "_max_bytes", "_pending")
+
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
         self._pending: Packet | None = None

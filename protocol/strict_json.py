@@ -9,7 +9,13 @@ from protocol import Json, ProtocolError
 def load(text: str) -> Json:
     """The value. Raises ProtocolError, also for nesting too deep and integers too long to read."""
     try:
-        return _DECODER.decode(text)
+        try:
+            value, end = _DECODER.raw_decode(text)
+            if end == len(text):
+                return value
+        except ValueError:
+            pass
+        return _DECODER.decode(text)  # white space around it, or no JSON
     except (ValueError, RecursionError) as error:
         raise ProtocolError("bad JSON") from error
 

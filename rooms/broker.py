@@ -156,7 +156,8 @@ class MemoryBroker:
         room.last += 1
         entry = Entry(room.last, message.member, message.ciphertext)
         room.digests[message.digest] = (entry.id, now)
-        room.forget_digests(now)
+        if len(room.digests) > DIGESTS_KEPT:
+            room.forget_digests(now)
         room.log.append((now, entry))
         if len(room.log) > self._limits.log_size:
             room.log.popleft()

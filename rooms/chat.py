@@ -137,13 +137,13 @@ class ChatNamespace:
 
     async def _answer(self, guest: Guest, name: str | int, args: list[Json]) -> Json:
         match args:
+            case [str(sealed)] if isinstance(name, str) and name in self._sealed:
+                return await self._command(guest, name, sealed)
             case [] if name == GET_PUBLIC_KEY:
                 self._pay(guest)
                 return self._door.key.pem
             case [request] if name == JOIN_ROOM:
                 return await self._join(guest, request)
-            case [str(sealed)] if isinstance(name, str) and name in self._sealed:
-                return await self._command(guest, name, sealed)
             case _:
                 raise Refused(ErrorCode.BAD_REQUEST)
 
