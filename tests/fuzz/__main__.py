@@ -4,7 +4,7 @@ import argparse
 import secrets
 import sys
 
-from tests.fuzz import doors, envelopes, members
+from tests.fuzz import doors, envelopes, frames, members
 from tests.fuzz.bounds import memory_watched
 from tests.fuzz.decoders import DECODERS
 from tests.fuzz.engine import findings, for_seconds
@@ -17,7 +17,7 @@ def main() -> int:
     parser.add_argument("--target", help="only the targets whose names begin so", default="")
     chosen = parser.parse_args()
     house = doors.House()
-    targets = [*DECODERS, *envelopes.targets(), doors.target(house), members.target()]
+    targets = [*DECODERS, frames.target(), *envelopes.targets(), doors.target(house), members.target()]
     targets = [target for target in targets if target.name.startswith(chosen.target)]
     print(f"seed {chosen.seed}, {chosen.minutes:g} minutes, {len(targets)} targets", flush=True)
     runs = []

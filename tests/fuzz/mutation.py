@@ -81,6 +81,15 @@ TOKENS = (
         b"../",
         b";",
     ),
+    # WebSocket frames under a mask of zeros, and heads of some that are longer.
+    *(b"\x81\x80\0\0\0\0", b"\x01\x81\0\0\0\0a", b"\x82\x82\0\0\0\0\1\2", b"\0\x80\0\0\0\0", b"\x80\x81\0\0\0\0b"),
+    *(
+        b"\x89\x80\0\0\0\0",
+        b"\x8a\x80\0\0\0\0",
+        b"\x88\x82\0\0\0\0\3\xe8",
+        b"\x82\xfe\0\x7e",
+        b"\x81\xff\0\0\0\0\0\1\0\0",
+    ),
     *("\u0661\u0662".encode(), "\uff14".encode(), "\u00b2".encode(), b"1_000", b"a." * 2000),
 )
 """What means something to somebody: separators, types, numbers and texts at the edge of what can be read."""

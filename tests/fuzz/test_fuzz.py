@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from protocol import ProtocolError
+from protocol.websocket import Receiver
 from rooms.broker import MemoryBroker
-from tests.fuzz import envelopes, members
+from tests.fuzz import envelopes, frames, members
 from tests.fuzz.bounds import Mistake, bounded, memory_watched
 from tests.fuzz.decoders import DECODERS, Target, text_of
 from tests.fuzz.engine import Run, for_inputs
@@ -27,7 +28,7 @@ def _memory() -> Iterator[None]:
 
 
 @pytest.mark.parametrize(
-    "target", [*DECODERS, *envelopes.targets(), members.target()], ids=lambda target: str(target.name)
+    "target", [*DECODERS, frames.target(), *envelopes.targets(), members.target()], ids=lambda target: str(target.name)
 )
 def test_a_decoder_refuses_or_is_right(target: Target) -> None:
     run = for_inputs(target, SEED, target.short)
@@ -36,7 +37,9 @@ def test_a_decoder_refuses_or_is_right(target: Target) -> None:
     assert not target.refusals or 0.02 < run.refused / run.inputs < 0.98
 
 
-@pytest.mark.parametrize("target", [*DECODERS, *envelopes.targets()], ids=lambda target: str(target.name))
+@pytest.mark.parametrize(
+    "target", [*DECODERS, frames.target(), *envelopes.targets()], ids=lambda target: str(target.name)
+)
 @settings(deadline=None, derandomize=True, database=None, max_examples=60)
 @given(given_input=INPUTS)
 def test_nor_do_bytes_that_come_from_no_packet(target: Target, given_input: Input) -> None:
@@ -99,3 +102,13 @@ def test_a_bug_behind_what_is_sealed_is_found(monkeypatch: pytest.MonkeyPatch) -
 
     monkeypatch.setattr(MemoryBroker, "signal", fails)
     assert kinds(members.target(), 20) == ["Mistake"]
+
+
+def test_a_limit_that_is_not_kept_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Receiver, "_check", lambda *_: None)
+    assert "Mistake" in kinds(frames.target())
+
+
+def test_what_depends_on_how_the_line_cuts_it_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Receiver, "_forget", lambda receiver: setattr(receiver, "_data", b""))
+    assert "Mistake" in kinds(frames.target())

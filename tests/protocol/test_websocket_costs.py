@@ -31,6 +31,13 @@ class Work:
                 work.done += 1 if isinstance(taken, int) else len(taken)
                 return taken
 
+            def __add__(self, data: bytes) -> bytes:  # type: ignore[override]
+                work.done += len(self) + len(data)
+                return Bytes(super().__add__(data))
+
+            def __radd__(self, data: bytes) -> bytes:
+                return Bytes(data).__add__(self)
+
         class Bytearray(bytearray):
             def __init__(self, data: bytes = b"") -> None:
                 work.done += len(data)
@@ -60,7 +67,7 @@ class Work:
 
         def counted(mask: bytes, data: bytes) -> bytes:
             self.done += len(data)
-            return unmask(mask, data)
+            return self.bytes(unmask(mask, data))
 
         self.done = 0
         receiver = Receiver(max_bytes, counted)
