@@ -2,8 +2,11 @@
 
 import sys
 
-from bench import load
-
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["load"]:
+    if sys.argv[1:2] == ["load"]:  # before anything is imported that is installed: it runs on a bare Python, too
+        from bench import load
+
         sys.exit(load.main(sys.argv[2:]))
+    from bench import compare
+
+    sys.exit(compare.main(sys.argv[1:]))

@@ -9,7 +9,7 @@ BUILT = HERE / "built"
 
 FLAGS = ("-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror")
 SOURCES = {
-    "generator": ("generator.c", "line.c", "join.c"),
+    "generator": ("generator.c", "line.c", "join.c", "ledger.c"),
     "ceiling": ("ceiling.c",),
 }
 

@@ -1,4 +1,4 @@
-"""Which processor core runs what: servers the first, the generator the second, so that neither takes the other's time."""
+"""Which core runs what: servers the first, the generator the second, so that neither takes the other's time."""
 
 import os
 from collections.abc import Iterator

@@ -41,6 +41,7 @@
 #include <unistd.h>
 
 #include "join.h"
+#include "ledger.h"
 #include "line.h"
 
 enum {
@@ -71,20 +72,14 @@ static struct {
     uint64_t seed;
 } options = {.host = "127.0.0.1", .rooms = 1, .members = 1, .size = 512, .patience = 10, .seed = 1};
 
-/* What one member has of one sender. */
-struct view {
-    uint64_t next;   /* the number that is due */
-    uint64_t passed; /* how many have been passed over and not come since */
-    uint64_t recent; /* bit i: number next - 1 - i is one of these */
-};
-
 enum stage { AWAY, GREETING, ENTERING, KEY_WANTED, JOINING, JOINED };
 
 struct client {
     struct line line; /* first: a line is its client's */
     enum stage stage;
     bool dirty, admitted, acknowledged;
-    unsigned room, place;
+    unsigned said; /* how the server took leave: a close code, 41 for Socket.IO's DISCONNECT, 0 for no word */
+    struct ledger ledger;
     struct identity signer;
     char member[MEMBER];
     char socket_id[64];
@@ -92,11 +87,8 @@ struct client {
     struct channel channel;
     unsigned attempts;
     int64_t first_due, next_attempt, deadline;
-    uint64_t sent, acked, answered_wrong;
-    uint8_t *undelivered; /* a ring: how many members do not have the sender's message yet */
-    uint16_t *left;
-    struct view *views;
-    uint64_t order; /* rolling hash of all that came */
+    uint64_t sent, acked;
+    uint16_t *left; /* a ring: how many members do not have a message yet that is on its way in a closed loop */
 };
 
 static struct target target;
@@ -113,72 +105,6 @@ static unsigned dirty_count;
 static int64_t arrived; /* when what is being handled was read; 0: not looked yet */
 static bool commands_ready, losing;
 static unsigned joined, attempting;
-
-/* -- figures */
-
-enum { SUB = 64, BUCKETS = 60 * SUB };
-
-/* Nanoseconds; a bucket is at most 1.6 % wide. */
-struct histogram {
-    uint64_t counts[BUCKETS], total;
-    int64_t max;
-};
-
-static void record(struct histogram *histogram, int64_t value) {
-    if (value < 0) value = 0;
-    unsigned shift = value < 2 * SUB ? 0 : 57 - (unsigned)__builtin_clzll((uint64_t)value);
-    histogram->counts[shift * SUB + (unsigned)(value >> shift)]++;
-    histogram->total++;
-    if (value > histogram->max) histogram->max = value;
-}
-
-/* The upper end of the bucket: never flattering. */
-static double percentile_ms(const struct histogram *histogram, double share) {
-    uint64_t wanted = (uint64_t)ceil((double)histogram->total * share), seen = 0;
-    for (unsigned i = 0; i < BUCKETS; i++) {
-        seen += histogram->counts[i];
-        if (seen >= wanted && seen > 0) {
-            unsigned shift = i < 2 * SUB ? 0 : i / SUB - 1;
-            int64_t end = ((int64_t)(i - shift * SUB) + 1) << shift;
-            return (double)(end < histogram->max ? end : histogram->max) / 1e6;
-        }
-    }
-    return 0;
-}
-
-static void print_histogram(const char *name, const struct histogram *histogram) {
-    printf(",\"%s\":{\"count\":%" PRIu64 ",\"p50\":%.3f,\"p90\":%.3f,\"p99\":%.3f,\"max\":%.3f}", name,
-           histogram->total, percentile_ms(histogram, 0.5), percentile_ms(histogram, 0.9),
-           percentile_ms(histogram, 0.99), (double)histogram->max / 1e6);
-}
-
-/* What went wrong in the whole run; all of it must stay 0. */
-static struct {
-    uint64_t lost, doubled, out_of_order, orders_differ, leaked, garbled, refused, unanswered, closed;
-    char first[160];
-} faults;
-
-static void fault(uint64_t *which, const char *format, ...) {
-    (*which)++;
-    if (faults.first[0]) return;
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(faults.first, sizeof faults.first, format, arguments);
-    va_end(arguments);
-}
-
-static void print_faults(void) {
-    printf(",\"faults\":{\"lost\":%" PRIu64 ",\"doubled\":%" PRIu64 ",\"out_of_order\":%" PRIu64
-           ",\"orders_differ\":%" PRIu64 ",\"leaked\":%" PRIu64 ",\"garbled\":%" PRIu64 ",\"refused\":%" PRIu64
-           ",\"unanswered\":%" PRIu64 ",\"closed\":%" PRIu64 "}",
-           faults.lost, faults.doubled, faults.out_of_order, faults.orders_differ, faults.leaked, faults.garbled,
-           faults.refused, faults.unanswered, faults.closed);
-}
-
-static uint64_t all_faults(void) {
-    return faults.lost + faults.doubled + faults.out_of_order + faults.orders_differ + faults.leaked +
-           faults.garbled + faults.refused + faults.unanswered + faults.closed;
-}
 
 static void give_up(const char *format, ...) {
     va_list arguments;
@@ -210,7 +136,7 @@ static struct {
     int64_t began, measured_from, ends, next_due, limit, last_arrival;
     double rate;
     uint64_t sent, acked, expected, received, arrived_in_time, late;
-    struct histogram latency;
+    struct histogram latency, behind; /* behind: how late messages left, which is the generator's own fault */
 } phase;
 
 static struct {
@@ -240,8 +166,8 @@ static void put64(uint8_t *to, uint64_t value) { memcpy(to, &value, 8); }
 static void send_message(struct client *client, int64_t due) {
     static char text[LARGEST_BODY * 2];
     uint64_t number = ++client->sent;
-    put32(body + RUN_ID, client->room);
-    put32(body + RUN_ID + 4, client->place);
+    put32(body + RUN_ID, client->ledger.room);
+    put32(body + RUN_ID + 4, client->ledger.place);
     put64(body + RUN_ID + 8, number);
     put64(body + RUN_ID + 16, (uint64_t)due);
     char *at = text + sprintf(text, "42%" PRIu64 "[\"send_message\",\"", number);
@@ -296,26 +222,6 @@ static bool read_news(struct news *news, const char *at, const char *end) {
     return news->id && news->member && news->message;
 }
 
-/* Whether the number of a sender is the one that is due at this member; what it is otherwise. */
-static void take_number(struct view *view, uint64_t number, const struct client *who) {
-    if (number >= view->next) {
-        uint64_t gap = number - view->next;
-        view->recent = gap < 63 ? ((view->recent << gap) | ((UINT64_C(1) << gap) - 1)) << 1 : ~UINT64_C(1);
-        view->passed += gap;
-        view->next = number + 1;
-        return;
-    }
-    uint64_t back = view->next - 1 - number, bit = back < 64 ? UINT64_C(1) << back : 0;
-    if (bit ? view->recent & bit : view->passed) {
-        view->recent &= ~bit;
-        view->passed--;
-        fault(&faults.out_of_order, "out of order: room %u, member %u, number %" PRIu64, who->room, who->place, number);
-    } else {
-        fault(&faults.doubled, "doubled: room %u, member %u, number %" PRIu64, who->room, who->place, number);
-        phase.received--; /* does not stand for another one */
-    }
-}
-
 static void measure(int64_t due) {
     bool in_time = arrived >= phase.measured_from && arrived < phase.ends;
     phase.arrived_in_time += in_time;
@@ -334,29 +240,27 @@ static void take_message(struct client *client, const char *at, const char *end)
     if (!read_news(&news, at, end) || news.message_length != text_length ||
         memcmp(news.message + HEAD_TEXT, tail, text_length - HEAD_TEXT) != 0 ||
         from_base64url(head, news.message, HEAD_TEXT) != HEAD || memcmp(head, run_id, RUN_ID) != 0) {
-        fault(&faults.garbled, "garbled: room %u, member %u: %.80s", client->room, client->place, at);
+        fault(&faults.garbled, "garbled: room %u, member %u: %.80s", client->ledger.room, client->ledger.place, at);
         return;
     }
     memcpy(&room, head + RUN_ID, 4);
     memcpy(&place, head + RUN_ID + 4, 4);
     memcpy(&number, head + RUN_ID + 8, 8);
     memcpy(&due, head + RUN_ID + 16, 8);
-    if (room != client->room) {
-        fault(&faults.leaked, "leaked: from room %u to room %u", room, client->room);
+    if (room != client->ledger.room) {
+        fault(&faults.leaked, "leaked: from room %u to room %u", room, client->ledger.room);
         return;
     }
     struct client *sender = &clients[room * options.members + place];
     if (place >= senders_each || number == 0 || number > sender->sent ||
         (!options.plain && (news.member_length != MEMBER || memcmp(news.member, sender->member, MEMBER) != 0))) {
-        fault(&faults.garbled, "garbled: room %u, member %u: not its sender's", room, client->place);
+        fault(&faults.garbled, "garbled: room %u, member %u: not its sender's", room, client->ledger.place);
         return;
     }
     if (!arrived) arrived = now_ns();
-    phase.received++;
     phase.last_arrival = arrived;
-    take_number(&client->views[place], number, client);
-    for (size_t i = 0; i < news.id_length; i++) client->order = client->order * 31 + (uint8_t)news.id[i];
-    client->order = (client->order ^ number << 20 ^ place) * UINT64_C(0x9e3779b97f4a7c15);
+    if (!enter(&client->ledger, place, number, news.id, news.id_length)) return;
+    phase.received++;
     measure(due);
     if (!phase.open && --sender->left[number % MOST_IN_FLIGHT] == 0 && phase.sending) send_message(sender, arrived);
 }
@@ -388,6 +292,7 @@ static void attempt_failed(struct client *client, const char *why, size_t length
 
 static void attempt(struct client *client, int64_t now) {
     client->admitted = client->acknowledged = false;
+    client->said = 0;
     client->stage = GREETING;
     client->deadline = now + HANDSHAKE_PATIENCE;
     attempting++;
@@ -405,11 +310,11 @@ static void ask_to_join(struct client *client) {
     client->stage = JOINING;
     client->deadline = now_ns() + JOIN_PATIENCE;
     if (options.plain) {
-        length = (size_t)sprintf(text, "420[\"join\",\"room-%u\"]", client->room);
+        length = (size_t)sprintf(text, "420[\"join\",\"room-%u\"]", client->ledger.room);
     } else {
         char *at = text + sprintf(text, "420[\"join-room\",");
         at += make_join(at, &client->channel, &server_key, options.site, client->socket_id, client->socket_id_length,
-                        &rooms[client->room], &client->signer);
+                        &rooms[client->ledger.room], &client->signer);
         *at++ = ']';
         length = (size_t)(at - text);
     }
@@ -477,7 +382,7 @@ static void take_ack(struct client *client, const char *text, size_t length) {
             check_joined(client);
         }
     } else if (error || number == 0 || number > client->sent) {
-        fault(&faults.refused, "refused: room %u, member %u: %.*s", client->room, client->place, (int)length, text);
+        fault(&faults.refused, "refused: room %u, member %u: %.*s", client->ledger.room, client->ledger.place, (int)length, text);
     } else {
         client->acked++;
         phase.acked++;
@@ -491,6 +396,8 @@ static void take_packet(struct client *client, const char *text, size_t length) 
         take_message(client, text + sizeof MESSAGE - 1, text + length);
     } else if (begins(text, length, "43") && memchr(text, '[', length)) {
         take_ack(client, text + 2, length - 2);
+    } else if (begins(text, length, "41")) {
+        client->said = 41;
     } else if (begins(text, length, "2")) {
         say(client, TEXT, "3", 1);
     } else if (begins(text, length, "0") && client->stage == GREETING) {
@@ -514,6 +421,8 @@ static void on_frame(struct line *line, int opcode, char *payload, size_t length
         take_packet(client, payload, length);
     } else if (opcode == PING) {
         say(client, PONG, payload, length);
+    } else if (opcode == CLOSE) {
+        client->said = length >= 2 ? (unsigned)((uint8_t)payload[0] << 8 | (uint8_t)payload[1]) : 1005;
     } else if (opcode == PONG && length == 8) {
         int64_t due;
         memcpy(&due, payload, 8);
@@ -531,7 +440,8 @@ static void on_closed(struct line *line, const char *why) {
     joined -= client != &probe;
     client->stage = AWAY;
     if (!losing) {
-        fault(&faults.closed, "closed: room %u, member %u: %s", client->room, client->place, why);
+        fault(&faults.closed, "closed: room %u, member %u: %s; its last word was %u", client->ledger.room,
+              client->ledger.place, why, client->said);
         client->next_attempt = NEVER;
     }
 }
@@ -545,6 +455,7 @@ static void send_due(int64_t now) {
         uint64_t index = chance() % ((uint64_t)options.rooms * senders_each);
         struct client *sender = &clients[index / senders_each * options.members + index % senders_each];
         if (sender->stage == JOINED) send_message(sender, phase.next_due);
+        record(&phase.behind, now - phase.next_due);
         phase.next_due += (int64_t)(-log(fraction()) / phase.rate * 1e9);
     }
     for (; probing.next_due <= now; probing.next_due += PROBE_PACE) {
@@ -587,21 +498,20 @@ static double cpu_seconds(void) {
 /* Nobody has more messages than were sent: what is not here after all has come to rest is lost. */
 static void judge(void) {
     for (unsigned i = 0; i < total; i++) {
-        struct client *client = &clients[i], *first = &clients[client->room * options.members];
+        struct client *client = &clients[i], *first = &clients[client->ledger.room * options.members];
         for (unsigned place = 0; place < senders_each; place++) {
-            struct view *view = &client->views[place];
-            uint64_t lost = first[place].sent + 1 - view->next + view->passed;
+            uint64_t lost = missing(&client->ledger, place, first[place].sent);
             if (lost) {
-                fault(&faults.lost, "lost: room %u, member %u, of sender %u", client->room, client->place, place);
+                fault(&faults.lost, "lost: room %u, member %u, of sender %u", client->ledger.room, client->ledger.place, place);
                 faults.lost += lost - 1;
             }
         }
-        if (client->place < senders_each && client->acked != client->sent) {
-            fault(&faults.unanswered, "unanswered: room %u, member %u: %" PRIu64 " of %" PRIu64, client->room,
-                  client->place, client->acked, client->sent);
+        if (client->ledger.place < senders_each && client->acked != client->sent) {
+            fault(&faults.unanswered, "unanswered: room %u, member %u: %" PRIu64 " of %" PRIu64, client->ledger.room,
+                  client->ledger.place, client->acked, client->sent);
         }
-        if (client->order != first->order) {
-            fault(&faults.orders_differ, "order differs: room %u, members 0 and %u", client->room, client->place);
+        if (client->ledger.order != first->ledger.order) {
+            fault(&faults.orders_differ, "order differs: room %u, members 0 and %u", client->ledger.room, client->ledger.place);
         }
     }
 }
@@ -637,14 +547,17 @@ static void begin_phase(double warm, double seconds) {
     phase.sending = true;
 }
 
+static int verdict(void) {
+    if (!all_faults()) return 0;
+    fprintf(stderr, "generator: FAULT: %s\n", faults.first);
+    return 1;
+}
+
 static void finish_command(void) {
     print_faults();
     printf("}\n");
     fflush(stdout);
-    if (all_faults()) {
-        fprintf(stderr, "generator: FAULT: %s\n", faults.first);
-        exit(1);
-    }
+    if (verdict()) exit(1);
 }
 
 static void send_phase(const char *name, double seconds) {
@@ -657,17 +570,19 @@ static void send_phase(const char *name, double seconds) {
     int64_t ended = now_ns();
     cpu = (cpu_seconds() - cpu) * 1e9 / (double)(ended - phase.began);
     uint64_t backlog = phase.expected - phase.received;
+    double per_second = gave_up ? (double)phase.received / ((double)(ended - phase.began) / 1e9)
+                                : (double)phase.arrived_in_time / seconds;
     bool drained = drain();
     double drain_seconds = (double)(phase.last_arrival - ended) / 1e9;
     judge();
-    double measured = (double)(ended < phase.ends ? ended - phase.measured_from : phase.ends - phase.measured_from) / 1e9;
     printf("{\"phase\":\"%s\",\"rate\":%.3f,\"sent\":%" PRIu64 ",\"deliveries\":%" PRIu64
            ",\"per_second\":%.1f,\"gave_up\":%s,\"backlog\":%" PRIu64
            ",\"drained\":%s,\"drain_seconds\":%.3f,\"generator_cpu\":%.3f",
            name, phase.rate, phase.sent, phase.received,
-           measured > 0 ? (double)phase.arrived_in_time / measured : 0, gave_up ? "true" : "false", backlog,
+           per_second, gave_up ? "true" : "false", backlog,
            drained ? "true" : "false", drain_seconds > 0 ? drain_seconds : 0, cpu);
     print_histogram("latency_ms", &phase.latency);
+    print_histogram("behind_ms", &phase.behind);
     print_histogram("lag_ms", &probing.lag);
     finish_command();
 }
@@ -688,7 +603,7 @@ static void command_closed(unsigned in_flight, double warm, double seconds) {
     begin_phase(warm, seconds);
     for (unsigned i = 0; i < in_flight; i++) {
         for (unsigned j = 0; j < total; j++) {
-            if (clients[j].place < senders_each) send_message(&clients[j], now_ns());
+            if (clients[j].ledger.place < senders_each) send_message(&clients[j], now_ns());
         }
     }
     flush_dirty();
@@ -818,10 +733,8 @@ static void prepare_clients(void) {
     for (unsigned i = 0; !options.plain && i < options.rooms; i++) make_identity(&rooms[i]);
     for (unsigned i = 0; i < total; i++) {
         struct client *client = &clients[i];
-        client->room = i / options.members, client->place = i % options.members;
-        client->views = calloc(senders_each, sizeof *client->views);
+        open_ledger(&client->ledger, i / options.members, i % options.members, senders_each);
         client->left = calloc(MOST_IN_FLIGHT, sizeof *client->left);
-        for (unsigned place = 0; place < senders_each; place++) client->views[place].next = 1;
         if (options.plain) continue;
         make_identity(&client->signer);
         base64url(client->member, client->signer.public, KEY);
@@ -897,7 +810,18 @@ static void parse(int count, char **arguments) {
     if (options.size < HEAD_TEXT || options.size > 65536) give_up("--size: %d to 65536", HEAD_TEXT);
 }
 
+/* For tests: what the histogram makes of the numbers on standard input. */
+static int print_figures(void) {
+    int64_t value;
+    while (scanf("%" SCNd64, &value) == 1) record(&phase.latency, value);
+    printf("{\"phase\":\"figures\"");
+    print_histogram("latency_ms", &phase.latency);
+    printf("}\n");
+    return 0;
+}
+
 int main(int count, char **arguments) {
+    if (count == 2 && strcmp(arguments[1], "--figures") == 0) return print_figures();
     parse(count, arguments);
     chance_state = options.seed;
     prepare_target();
@@ -905,5 +829,5 @@ int main(int count, char **arguments) {
     prepare_clients();
     serve_commands();
     for (unsigned i = 0; i < total; i++) line_drop(&clients[i].line);
-    return all_faults() ? 1 : 0;
+    return verdict();
 }

@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from bench.generator import Address, Fault, Result, Shape, generating, site_of
+from bench.generator import Address, Fault, Result, generating, site_of
 from bench.workloads import CLOSED, W6
 
 
