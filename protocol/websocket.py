@@ -144,7 +144,9 @@ class Receiver:
             while not self._over:
                 frame = self._frame()
                 if frame is None:
-                    if self._at:
+                    if self._at == len(self._data):
+                        self._data, self._at = b"", 0
+                    elif self._at:
                         self._forget()
                     return None
                 event = self._event(*frame)
@@ -157,9 +159,7 @@ class Receiver:
 
     def _forget(self) -> None:
         """What has been given out is not kept: a line that is idle after a large message holds none of it."""
-        if self._at == len(self._data):
-            self._data = b""
-        elif isinstance(self._data, bytes):
+        if isinstance(self._data, bytes):
             self._data = self._data[self._at :]
         else:
             del self._data[: self._at]
