@@ -112,6 +112,10 @@ class Connection:
             packet = engineio.decode(frame)
         except ProtocolError:
             self._turn_away(transport)
+            return
+        if packet.type is PacketType.MESSAGE and transport is self._transport:
+            if self.session.closed is None:  # all that a session says to a message
+                await self._message(packet.data)
         else:
             await self.handle(packet, transport)
 

@@ -118,7 +118,16 @@ class ChatNamespace:
         try:
             if guest is None:
                 raise Refused(ErrorCode.NOT_IN_ROOM)
-            return [await self._answer(guest, name, args)]
+            match args:
+                case [str(sealed)] if isinstance(name, str) and name in self._sealed:
+                    return [await self._command(guest, name, sealed)]
+                case [] if name == GET_PUBLIC_KEY:
+                    self._pay(guest)
+                    return [self._door.key.pem]
+                case [request] if name == JOIN_ROOM:
+                    return [await self._join(guest, request)]
+                case _:
+                    raise Refused(ErrorCode.BAD_REQUEST)
         except Refused as refused:
             return [{"error": refused.code.value}]
 
@@ -134,18 +143,6 @@ class ChatNamespace:
             self._give_up(guest)
         else:
             self._grace.begin(guest.room, guest.member, lambda: self._give_up(guest))
-
-    async def _answer(self, guest: Guest, name: str | int, args: list[Json]) -> Json:
-        match args:
-            case [str(sealed)] if isinstance(name, str) and name in self._sealed:
-                return await self._command(guest, name, sealed)
-            case [] if name == GET_PUBLIC_KEY:
-                self._pay(guest)
-                return self._door.key.pem
-            case [request] if name == JOIN_ROOM:
-                return await self._join(guest, request)
-            case _:
-                raise Refused(ErrorCode.BAD_REQUEST)
 
     async def _command(self, guest: Guest, name: str, sealed: str) -> Json:
         if guest.stage is not Stage.INSIDE or guest.channel is None:
@@ -257,10 +254,10 @@ class ChatNamespace:
 
     def _deliver(self, event: RoomEvent) -> None:
         match event:
-            case Joined():
-                self._admit(event)
             case Posted(room, entry):
                 self._hub.spread(room, [encode_entry(entry)])
+            case Joined():
+                self._admit(event)
             case Left(room, member):
                 self._grace.end(room, member)
                 self._hub.leave(room, member)

@@ -1,10 +1,11 @@
 """The nouns of the chat and the shape of what clients send; reads no ciphertext and does no input or output."""
 
-import binascii
 import hashlib
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, NewType
+
+import pybase64
 
 RoomAddress = NewType("RoomAddress", bytes)
 """A room's Ed25519 public key, 32 bytes: all that the server knows of its name."""
@@ -140,30 +141,23 @@ class Typed:
 RoomEvent = Joined | Left | Changed | Posted | Typed
 
 
-_TO_URL = bytes.maketrans(b"+/", b"-_")
-_FROM_URL = bytes.maketrans(b"-_", b"+/")
-_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_LAST = (
-    frozenset({b"", *(_ALPHABET[i : i + 1] for i in range(64))}),
-    frozenset[bytes](),
-    frozenset(_ALPHABET[i : i + 1] for i in range(0, 64, 16)),
-    frozenset(_ALPHABET[i : i + 1] for i in range(0, 64, 4)),
-)
+_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_PADDING = ("", "", "==", "=")
+_LAST = (frozenset({"", *_ALPHABET}), frozenset[str](), frozenset(_ALPHABET[::16]), frozenset(_ALPHABET[::4]))
 """What may be the last character, by how many there are beyond whole groups of four: one whose unused bits are zero."""
 
 
 def to_base64url(data: bytes) -> str:
     """Without padding, the one spelling that the protocol allows."""
-    return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(_TO_URL).decode()
+    return pybase64.b64encode_as_string(data, b"-_").rstrip("=")
 
 
 def from_base64url(text: str, size: int | None = None) -> bytes:
     """The bytes, `size` of them if given. Raises ValueError for any spelling that `to_base64url` would not give."""
-    given = bytes(text, "ascii")
-    rest = len(given) % 4
-    if b"+" in given or b"/" in given or given[-1:] not in _LAST[rest]:
+    rest = len(text) % 4
+    if "+" in text or "/" in text or text[-1:] not in _LAST[rest]:
         raise ValueError("not canonical base64url")
-    data = binascii.a2b_base64(given.translate(_FROM_URL) + b"=" * (-rest % 4), strict_mode=True)
+    data = pybase64.b64decode(text + _PADDING[rest], b"-_", validate=True)
     if size not in (None, len(data)):
         raise ValueError("not base64url of the right size")
     return data

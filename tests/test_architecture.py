@@ -51,6 +51,9 @@ PYTHON = {
     "envelope.py": May(others=("Crypto", "cryptography"), not_even=("asyncio", "logging", "os", "socket", "time")),
     "protocol/*": May(("protocol*",), not_even=IMPURE),
     "rooms/redis_broker.py": May(("protocol*", "rooms*", "envelope"), ("redis",)),
+    "rooms/model.py": May(
+        ("protocol*", "rooms*"), ("pybase64",), not_even=("os", "pathlib", "socket", "ssl", "threading", "time")
+    ),
     "rooms/*": May(
         ("protocol*", "rooms*", "envelope"), not_even=("os", "pathlib", "socket", "ssl", "threading", "time")
     ),
