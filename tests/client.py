@@ -149,7 +149,8 @@ class Client:
 
     async def join(self, room: Room | str, username: str, *, since: Since | None = None) -> Object:
         """Answers what the server acknowledged; waits for `connected` unless that was an error."""
-        self.room = room_of(room, self.site) if isinstance(room, str) else room
+        # In a thread, so that pings are answered meanwhile, whatever else the machine does.
+        self.room = await asyncio.to_thread(room_of, room, self.site) if isinstance(room, str) else room
         self.username = username
         joining = Joining(self.server_key, self.socket_id, self.site, since, self.seal_user().data)
         request, self.channel = make_join(joining, self.room, self.signer)

@@ -60,7 +60,7 @@ def quiet() -> Iterator[Served]:
 def hasty() -> Iterator[Served]:
     """An echo server whose clients soon notice that they are not heard. The official one notices nothing else when
     the WebSocket breaks between the answer to its probe and the end of its last poll."""
-    with echoing(ping_timeout=1) as served:
+    with echoing(ping_timeout=3) as served:
         yield served
 
 

@@ -117,13 +117,14 @@ def enter(visits: Visits, server: Served) -> Enter:
 
 
 @pytest.fixture(scope="module")
-def alice(runner: asyncio.Runner, module_visits: Visits, server: Served) -> Guest:
+def alice(runner: asyncio.Runner, module_visits: Visits, server: Served) -> Iterator[Guest]:
     """Somebody whom the module's tests share, in room-shared: to come in costs a second or more."""
 
     async def entered() -> Guest:
         return await Guest.enter(await module_visits.page(), server.url, "room-shared", "Alice")
 
-    return runner.run(entered())
+    yield runner.run(entered())
+    runner.run(module_visits.close())  # before the server goes, which the pages would miss
 
 
 @pytest.fixture(scope="module")

@@ -33,7 +33,7 @@ async def test_a_tab_behind_another_stays_and_hears(
 ) -> None:
     """Its timers run once a minute: whoever relied on them would be given up long before."""
     complaints.expect(*[REFUSED] * polls)
-    lively = serving(ping_interval=0.3, ping_timeout=2, grace_time=0.1)
+    lively = serving(ping_interval=0.3, ping_timeout=10, grace_time=0.1)
     async with (
         talking(lively.url, "room-behind", "Steve") as (steve,),
         Line(lively.port, refuses_websocket=polls) as line,
@@ -82,7 +82,7 @@ async def test_who_slept_until_the_server_gave_up_comes_back_by_itself(
     tabs: Tabs, serving: Serving, complaints: Complaints, sleeps: Sleep
 ) -> None:
     complaints.expect(CUT_LINE)
-    lively = serving(ping_interval=0.5, ping_timeout=1, grace_time=0.3)
+    lively = serving(ping_interval=0.5, ping_timeout=3, grace_time=0.3)
     async with talking(lively.url, "room-asleep", "Steve") as (steve,), Line(lively.port) as line, tabs.open() as tab:
         await tab.enter(line.url, "room-asleep", "Guest")
         line.drop("up")

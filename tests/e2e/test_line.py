@@ -112,7 +112,7 @@ async def test_a_longer_break_is_a_leaving_and_a_coming(enter: Enter, complaints
 
 async def test_a_line_that_says_nothing_is_given_up(enter: Enter, complaints: Complaints, serving: Serving) -> None:
     complaints.expect(CUT_LINE)
-    lively = serving(ping_interval=1, ping_timeout=2)
+    lively = serving(ping_interval=1, ping_timeout=3)
     async with talking(lively.url, "room-silent", "Steve") as (steve,), Line(lively.port) as line:
         guest = await enter("room-silent", "Guest", url=line.url)
         line.stall()

@@ -5,10 +5,10 @@ import hashlib
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat, load_pem_public_key
 from playwright.async_api import expect
 
-from tests.client import Client
+from tests.client import Client, room_of
 from tests.e2e.conftest import Enter
 from tests.e2e.pages import Guest
-from tests.reference import Room, b64
+from tests.reference import b64
 from tests.serving import Served
 
 
@@ -67,7 +67,7 @@ async def test_the_room_s_key_is_covered_until_somebody_asks(alice: Guest, bobby
         await expect(key).to_be_hidden()
         await closed(guest)
     async with Client(server.url) as client:
-        expected = b64(Room.from_name(alice.room, client.site).key)
+        expected = b64(room_of(alice.room, client.site).key)
     assert keys == [expected, expected]
 
 

@@ -20,7 +20,7 @@ SECONDS = 20.0
 """How long what is bound to come is waited for: a machine with two cores and much to do is no failure."""
 SCRIPT = Path(__file__).with_name("tab.mjs")
 HASTY: dict[str, Json] = {
-    "timeout": 500,
+    "timeout": 2_000,
     "reconnectionDelay": 10,
     "reconnectionDelayMax": 50,
     "randomizationFactor": 0,

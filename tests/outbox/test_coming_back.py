@@ -90,7 +90,7 @@ async def test_a_server_that_restarts_again_and_again_while_somebody_writes(serv
 @pytest.mark.parametrize("transport", ["websocket", "polling"])
 async def test_a_night_asleep(serving: Serving, transport: str) -> None:
     """Until the server has given the tab up: the others see it go and come, and it sees what was said meanwhile."""
-    hasty = serving(grace_time=0.2, ping_interval=0.5, ping_timeout=0.5)
+    hasty = serving(grace_time=0.2, ping_interval=0.5, ping_timeout=2)
     async with meeting(hasty, transports=[transport]) as scene:
         await scene.say("good night")
         await scene.arrives()
@@ -111,7 +111,7 @@ async def test_a_night_asleep(serving: Serving, transport: str) -> None:
 
 
 async def test_frozen_too_shortly_to_be_missed(serving: Serving) -> None:
-    async with meeting(serving(ping_interval=0.5, ping_timeout=2)) as scene:
+    async with meeting(serving(ping_interval=0.5, ping_timeout=20)) as scene:
         scene.writer.freeze()
         scene.writer.say("late")
         scene.said.append("late")

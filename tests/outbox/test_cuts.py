@@ -13,6 +13,8 @@ from tests.outbox.tab import SECONDS
 from tests.proxy import WAYS, Way
 from tests.serving import Served
 
+pytestmark = pytest.mark.first
+
 SITTING = 250
 """Messages in one room; a screen forgets what is older than a thousand."""
 PATIENCE = 300

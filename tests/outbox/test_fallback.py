@@ -11,6 +11,8 @@ from tests.serving import Served
 pytestmark = pytest.mark.gen_test(timeout=60)
 
 UPGRADE = b"Upgrade: websocket"
+LONG_MS = 30_000
+"""For tests in which every attempt to connect succeeds or fails by itself, however slow the machine is."""
 
 
 async def talks(scene: Scene) -> None:
@@ -26,13 +28,13 @@ async def breaks(scene: Scene) -> None:
 
 
 async def test_a_websocket_that_works(server: Served) -> None:
-    async with meeting(server) as scene:
+    async with meeting(server, timeout=LONG_MS) as scene:
         await talks(scene)
         assert scene.writer.transports == ["websocket"]
 
 
 async def test_a_websocket_that_is_refused_costs_no_time(server: Served) -> None:
-    async with meeting(server, Line(server.port, refuses_websocket=True), timeout=30_000) as scene:
+    async with meeting(server, Line(server.port, refuses_websocket=True), timeout=LONG_MS) as scene:
         await talks(scene)
         assert scene.writer.transports == ["polling"]
         assert scene.writer.errors == []
@@ -40,7 +42,7 @@ async def test_a_websocket_that_is_refused_costs_no_time(server: Served) -> None
 
 
 async def test_a_websocket_is_tried_again_whenever_the_line_has_broken(server: Served) -> None:
-    async with meeting(server, Line(server.port, refuses_websocket=True)) as scene:
+    async with meeting(server, Line(server.port, refuses_websocket=True), timeout=LONG_MS) as scene:
         await breaks(scene)
         await talks(scene)
         assert scene.writer.transports == ["polling", "polling"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from playwright.async_api import expect
 
+from tests.client import room_of
 from tests.e2e.hostile.server import SALT, HostileServer, Line, Twist, hostile_server
 from tests.e2e.hostile.voice import Voice
 from tests.e2e.pages import Guest, Visits
@@ -135,7 +136,10 @@ async def hostile_scene(visits: Visits, *, clock: bool = False) -> AsyncIterator
             for page, name in zip(pages, ("Alice", "Bobby"), strict=True)
         ]
         members = {guest.name: await _member(guest) for guest in (alice, bob)}
-        yield Scene(server, Room.from_name(ROOM, SALT), alice, bob, members)
+        try:
+            yield Scene(server, room_of(ROOM, SALT), alice, bob, members)
+        finally:
+            await visits.close()  # before the server goes, which the pages would miss
 
 
 async def _member(guest: Guest) -> str:
