@@ -2,6 +2,7 @@
 
 import base64
 import json
+import os
 import ssl
 import subprocess
 import tempfile
@@ -74,6 +75,7 @@ class Generator:
     def __init__(self, process: "subprocess.Popen[str]", errors: IO[str]) -> None:
         self._process = process
         self._errors = errors
+        self._told = False
 
     @property
     def pid(self) -> int:
@@ -114,8 +116,8 @@ class Generator:
     def _tell(self, command: str) -> None:
         assert self._process.stdin is not None
         try:
-            self._process.stdin.write(command + "\n")
-            self._process.stdin.flush()
+            # Past any buffer, in which it would wait for the end if the generator has gone.
+            os.write(self._process.stdin.fileno(), f"{command}\n".encode())
         except BrokenPipeError:
             raise self._fault() from None
 
@@ -130,16 +132,14 @@ class Generator:
     def _fault(self) -> Fault:
         status = self._process.wait(QUIT_SECONDS)
         self._errors.seek(0)
+        self._told = True
         return Fault(self._errors.read().strip() or f"the generator ended with status {status}")
 
     def close(self) -> None:
-        """Raises Fault for one that came to light at the end."""
+        """Raises Fault for one that came to light at the end and that no command has raised."""
         assert self._process.stdin is not None
-        assert self._process.stdout is not None
         self._process.stdin.close()
-        status = self._process.wait(QUIT_SECONDS)
-        self._process.stdout.close()
-        if status != 0:
+        if self._process.wait(QUIT_SECONDS) != 0 and not self._told:
             raise self._fault()
 
 
@@ -156,11 +156,11 @@ def generating(
     with tempfile.TemporaryFile("w+") as errors:
         with pinned(GENERATOR_CORE):
             process = subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=errors, text=True)
-        generator = Generator(process, errors)
-        try:
-            yield generator
-            generator.close()
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
+        with process:
+            try:
+                generator = Generator(process, errors)
+                yield generator
+                generator.close()
+            finally:
+                if process.poll() is None:
+                    process.kill()
