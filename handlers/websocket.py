@@ -131,7 +131,6 @@ class WebSocketTransport:
                 self._line.write(websocket.encode_pong(event.data))
             return
         self.say_goodbye(event.code)
-        self._forget_closing()
         self._line.finish()
         self._lost()
 
@@ -143,6 +142,7 @@ class WebSocketTransport:
 
     def _fail(self, code: CloseCode) -> None:
         """The peer broke the protocol: it is told, and nothing that it says counts any more. Source: section 7.1.7."""
+        self._flush()  # what came before is answered
         self.say_goodbye(code)
         self._line.read_on(True)  # what is left unread would turn the end into a reset, and lose the last frame
         self._line.finish()
