@@ -35,7 +35,7 @@ CLOSE_SECONDS = 5.0
 class WebSocketTransport:
     """handlers.connection.Transport over one line (handlers.line.Owner)."""
 
-    __slots__ = ("_busy", "_closing", "_due", "_line", "_lines", "_receiver", "connection")
+    __slots__ = ("_busy", "_closing", "_due", "_line", "_lines", "_ping", "_receiver", "connection")
 
     def __init__(self, line: Line, lines: Lines, max_payload: int) -> None:
         self._line = line
@@ -43,6 +43,7 @@ class WebSocketTransport:
         self._receiver = Receiver(max_payload, unmask)
         self._due = False  # will flush when this turn is over
         self._busy = False  # a message is being handled
+        self._ping: bytes | None = None  # the last one of a peer that has much to read first
         self._closing: asyncio.TimerHandle | None = None  # the last frame has been said; when patience ends
         self.connection: Connection | None = None
 
@@ -81,6 +82,7 @@ class WebSocketTransport:
             self._handle()
 
     def drained(self) -> None:
+        self._pong()
         if self.connection is not None:
             self.connection.flush()
 
@@ -126,13 +128,18 @@ class WebSocketTransport:
 
     def _control(self, event: Ping | Close) -> None:
         if isinstance(event, Ping):
-            # Who does not read gets no pongs: they would pile up. Section 5.5.3 lets a server leave some out.
-            if self.writable():
-                self._line.write(websocket.encode_pong(event.data))
+            # Pongs for a peer that does not read must not pile up: the last is enough. Source: section 5.5.3.
+            self._ping = event.data
+            self._pong()
             return
         self.say_goodbye(event.code)
         self._line.finish()
         self._lost()
+
+    def _pong(self) -> None:
+        if self._ping is not None and self.writable():
+            self._line.write(websocket.encode_pong(self._ping))
+            self._ping = None
 
     def say_goodbye(self, code: int | None) -> None:
         """The last frame, if it has not been said: from now on only the peer's last one counts. Source: section 7.1."""
