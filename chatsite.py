@@ -31,7 +31,7 @@ from handlers import routes
 from handlers.assets import Assets, AssetsMissing, read_assets
 from handlers.base import NotFoundHandler
 from handlers.client import Client
-from handlers.connection import Connections
+from handlers.connections import Connections
 from handlers.line import Lines
 from handlers.listener import Listener, listen
 from handlers.pages import PageFacts

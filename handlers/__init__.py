@@ -7,7 +7,7 @@ from tornado.routing import AnyMatches, PathMatches, Rule
 from tornado.web import url
 
 from handlers.assets import Assets
-from handlers.connection import Connections
+from handlers.connections import Connections
 from handlers.engine import Asks
 from handlers.line import Lines
 from handlers.pages import AssetHandler, HealthHandler, LoginHandler, PageFacts, RoomHandler, SiteHandler

@@ -47,9 +47,9 @@ class ServerSocket:
         self._asked[number] = answered
         self.send(socketio.encode(Packet(PacketType.EVENT, self._namespace, number, [event, *args])))
 
-    def send(self, frames: Sequence[Frame]) -> None:
+    def send(self, frames: Sequence[Frame], *, last: bool = False) -> None:
         if self.joined:
-            self._client.connection.send(frames)
+            self._client.connection.send(frames, last=last)
 
     def disconnect(self) -> None:
         if self.joined:
@@ -92,7 +92,7 @@ class Client:
             case PacketType.EVENT:
                 answer = await self._namespaces[packet.namespace].event(socket, packet.data[0], packet.data[1:])
                 if packet.id is not None:
-                    socket.send(socketio.encode(Packet(PacketType.ACK, packet.namespace, packet.id, answer)))
+                    socket.send(socketio.encode_ack(packet.namespace, packet.id, answer))
             case PacketType.ACK if packet.id is not None:
                 socket.answer(packet.id, packet.data)
             case PacketType.DISCONNECT:

@@ -1,4 +1,4 @@
-"""One client's Engine.IO connection: session, transports, timer; and all connections of this process.
+"""One client's Engine.IO connection: session, transports, timer.
 
 Not a handler and not Tornado: the transports hand it frames and are handed frames, so that it is tested with
 fakes for the transport and the clock. Source: the Engine.IO protocol, revision 4.
@@ -29,6 +29,7 @@ FAREWELL_SECONDS = 30.0
 CROSSING_SECONDS = 1.0
 """How much later a poll may come in than the goodbye that its client sent at the same time."""
 
+MESSAGE = engineio.encode(Packet(PacketType.MESSAGE))
 NOOP = engineio.encode(Packet(PacketType.NOOP))
 CLOSE = engineio.encode(Packet(PacketType.CLOSE))
 
@@ -108,16 +109,16 @@ class Connection:
 
     async def receive(self, frame: Frame, transport: Transport) -> None:
         """A frame came in over a WebSocket."""
+        if frame[:1] == MESSAGE and transport is self._transport:
+            if self.session.closed is None:  # all that a session says to a message
+                await self._message(frame[1:])
+            return
         try:
             packet = engineio.decode(frame)
         except ProtocolError:
             self._turn_away(transport)
             return
-        if packet.type is PacketType.MESSAGE and transport is self._transport:
-            if self.session.closed is None:  # all that a session says to a message
-                await self._message(packet.data)
-        else:
-            await self.handle(packet, transport)
+        await self.handle(packet, transport)
 
     async def handle(self, packet: Packet, transport: Transport) -> None:
         """A packet came in."""
@@ -138,9 +139,19 @@ class Connection:
         if packet.type is not PacketType.MESSAGE:  # messages move no deadline, or only away
             self._arm()
 
-    def send(self, frames: Sequence[Frame]) -> None:
-        """Queues frames, for the transport to send when it can."""
-        events = self.session.send(frames)
+    def send(self, frames: Sequence[Frame], *, last: bool = False) -> None:
+        """Queues frames, for the transport to send when it can; at once if they are the `last` of this turn."""
+        session = self.session
+        if (
+            last
+            and not session.waiting
+            and isinstance(frames, Batch)
+            and session.closed is None
+            and self._transport.writable()
+        ):
+            self._transport.send(frames)  # queued and taken in one step
+            return
+        events = session.send(frames)
         if events:
             self._apply(events)
         elif self.session.waiting > FLUSH_BYTES:
@@ -267,56 +278,3 @@ class Connection:
         self._apply(self.session.tick(self._clock.time()))
         self.flush()
         self._arm()
-
-
-class Connections:
-    """All connections of this process. `attend` gives each its application."""
-
-    def __init__(self, attend: Callable[[Connection], Application], timing: Timing, clock: Clock, at_most: int) -> None:
-        self.timing = timing
-        self._attend = attend
-        self._clock = clock
-        self._at_most = at_most
-        self._open: dict[str, Connection] = {}
-        self._farewells: dict[str, tuple[Sequence[Frame], Cancellable]] = {}
-
-    @property
-    def full(self) -> bool:
-        """Whether one more would be too many."""
-        return len(self._open) + len(self._farewells) >= self._at_most
-
-    def open(self, transport: Transport, via: Via) -> Connection:
-        """A new session over a transport that is ready to send."""
-        connection = Connection(transport, via, self._attend, self.timing, self._clock, self._forget)
-        self._open[connection.session.sid] = connection
-        connection.start()
-        return connection
-
-    def find(self, sid: str) -> Connection | None:
-        """The connection with this Engine.IO session id, if it is open."""
-        connection = self._open.get(sid)
-        if connection is not None:
-            connection.catch_up()
-        return self._open.get(sid)
-
-    def farewell(self, sid: str) -> Sequence[Frame]:
-        """What a session that is over still has to say to its client, once; nothing, mostly."""
-        frames, timer = self._farewells.pop(sid, ((), None))
-        if timer is not None:
-            timer.cancel()
-        return frames
-
-    def close(self) -> None:
-        """The server stops: every client is let go and will try to come back."""
-        self._at_most = 0  # also for handshakes that are under way
-        for connection in tuple(self._open.values()):
-            connection.close(CloseReason.SHUTTING_DOWN)
-        for sid in tuple(self._farewells):
-            self.farewell(sid)
-
-    def _forget(self, connection: Connection) -> None:
-        sid = connection.session.sid
-        self._open.pop(sid, None)
-        if connection.farewell is not None:
-            seconds, frames = connection.farewell
-            self._farewells[sid] = (frames, self._clock.call_later(seconds, lambda: self.farewell(sid)))

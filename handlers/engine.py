@@ -13,7 +13,8 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher
 
 from handlers.base import BaseHandler
-from handlers.connection import Connection, Connections
+from handlers.connection import Connection
+from handlers.connections import Connections
 from protocol import engineio, strict_json
 from protocol.session import Via
 

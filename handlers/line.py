@@ -120,13 +120,15 @@ class Lines:
 class Line:
     """One socket. Whoever writes asks `idle` first: what cannot be sent at once waits here, without a bound."""
 
-    __slots__ = ("_events", "_finishing", "_lines", "_owner", "_reading", "_unsent", "socket")
+    __slots__ = ("_ahead", "_events", "_finishing", "_lines", "_owner", "_reading", "_unsent", "socket")
 
     def __init__(self, lines: Lines, taken: socket.socket, make_owner: "Callable[[Line], Owner]") -> None:
         # Nagle would hold the second of two small writes until the first is acknowledged, 40 ms later.
         taken.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket = taken
         self._lines = lines
+        self._ahead = taken.pending if isinstance(taken, ssl.SSLSocket) else None
+        """How much TLS has read ahead, which the selector does not know of."""
         self._events = 0
         self._reading = True
         self._finishing = False
@@ -149,7 +151,10 @@ class Line:
         if self._unsent:
             self._unsent += data
             return
-        sent = self._send(data)
+        try:
+            sent = self.socket.send(data)
+        except OSError:
+            sent = self._send(data)
         if sent < len(data):
             self._unsent = data[sent:]
             self._watch()
@@ -166,8 +171,7 @@ class Line:
             self._lost()
             return
         self._owner.received(data)
-        if isinstance(self.socket, ssl.SSLSocket) and self.socket.pending() and self._reading:
-            # The next record is out of the kernel's hands already: no selector would tell.
+        if self._ahead is not None and self._ahead() and self._reading:
             self._lines.loop.call_soon(self._read_on)
 
     def _read_on(self) -> None:

@@ -12,7 +12,8 @@ from typing import cast
 import tornado.web
 from tornado.http1connection import HTTP1Connection
 
-from handlers.connection import CLOSE, NOOP, Connection, Connections
+from handlers.connection import CLOSE, NOOP, Connection
+from handlers.connections import Connections
 from handlers.engine import BAD_REQUEST, FULL, UNKNOWN_SESSION, EngineHandler, Refusal
 from protocol import ProtocolError
 from protocol.batch import Batch

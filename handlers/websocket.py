@@ -7,7 +7,6 @@ Tornado answers the request; from then on the socket is ours (handlers.line), an
 
 import asyncio
 import base64
-import binascii
 import contextlib
 from collections.abc import Collection
 
@@ -15,7 +14,8 @@ from tornado.util import _websocket_mask as unmask  # in C, where Tornado could 
 from tornado.websocket import WebSocketProtocol13
 
 from handlers import eager
-from handlers.connection import Connection, Connections
+from handlers.connection import Connection
+from handlers.connections import Connections
 from handlers.engine import BAD_REQUEST, EngineHandler, Refusal
 from handlers.line import Line, Lines
 from protocol import websocket
@@ -206,7 +206,7 @@ class WebSocketHandler(EngineHandler):
             return BAD_REQUEST
         if headers.get("Sec-WebSocket-Version") != VERSION:
             return OUTDATED
-        with contextlib.suppress(binascii.Error):
+        with contextlib.suppress(ValueError):
             if len(base64.b64decode(headers.get("Sec-WebSocket-Key", ""), validate=True)) == 16:
                 return None
         return BAD_REQUEST

@@ -34,8 +34,9 @@ class Socket(Protocol):
     def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
         """Queues one event; its ack's arguments go to `answered`, once, or never if the client goes first."""
 
-    def send(self, frames: Sequence[Frame]) -> None:
-        """Queues frames that were encoded once for many clients (`protocol.socketio.encode`)."""
+    def send(self, frames: Sequence[Frame], *, last: bool = False) -> None:
+        """Queues frames that were encoded once for many clients (`protocol.socketio.encode`, `protocol.batch`). `last`:
+        nothing more is expected to be said in this turn of the loop, so that they may leave at once."""
 
     def disconnect(self) -> None:
         """Tells the client that it is out (it will not come back by itself) and forgets it."""

@@ -78,6 +78,15 @@ def encode(packet: Packet) -> list[Frame]:
     return [f"4{kind:d}{count}{namespace}{number}{body}", *attachments]
 
 
+def encode_ack(namespace: str, number: int, data: list[Json]) -> list[Frame]:
+    """An ack as Engine.IO frames; as `encode`, of which it is the greatest part."""
+    try:
+        body = strict_json.dump(data)
+    except TypeError:  # bytes, which few acks hold
+        return encode(Packet(PacketType.ACK, namespace, number, data))
+    return [f"43{number}{body}" if namespace == DEFAULT_NAMESPACE else f"43{namespace},{number}{body}"]
+
+
 class Decoder:
     """Turns a connection's Engine.IO messages into packets, collecting binary attachments in order.
 
@@ -141,7 +150,7 @@ def _parse(text: str) -> tuple[Packet, int]:
         raise ProtocolError("an id on a packet that takes none")
     body = text[head.end() :]
     data = strict_json.load(body) if body else None
-    if not _shape_holds(kind, data, empty=not body):
+    if not (kind is PacketType.EVENT and _is_event(data)) and not _shape_holds(kind, data, empty=not body):
         raise ProtocolError("wrong payload for this packet type")
     return Packet(kind, namespace or DEFAULT_NAMESPACE, None if number is None else int(number), data), due
 
@@ -153,11 +162,15 @@ def _shape_holds(kind: PacketType, data: Json, *, empty: bool) -> bool:
         case PacketType.DISCONNECT:
             return empty
         case PacketType.EVENT:
-            return isinstance(data, list) and bool(data) and _is_event_name(data[0])
+            return _is_event(data)
         case PacketType.ACK:
             return isinstance(data, list)
         case _:
             return isinstance(data, dict | str)
+
+
+def _is_event(data: Json) -> bool:
+    return isinstance(data, list) and bool(data) and _is_event_name(data[0])
 
 
 def _is_event_name(name: Json) -> bool:

@@ -46,9 +46,9 @@ class _Room:
         for seat in tuple(self.seats.values()):
             told, seat.told = seat.told, 0
             if not told:
-                seat.socket.send(whole)
+                seat.socket.send(whole, last=True)
             elif told < len(untold):
-                seat.socket.send(Batch.joined(untold[told:]))
+                seat.socket.send(Batch.joined(untold[told:]), last=True)
 
 
 class Hub:

@@ -58,6 +58,7 @@ PYTHON = {
         ("protocol*", "rooms*", "envelope"), not_even=("os", "pathlib", "socket", "ssl", "threading", "time")
     ),
     "handlers/connection.py": May(("protocol*", "rooms*"), not_even=("os", "socket", "time")),
+    "handlers/connections.py": May(("protocol*", "rooms*", "handlers.connection"), not_even=("os", "socket", "time")),
     "handlers/client.py": May(("protocol*", "handlers.connection"), not_even=("asyncio", "os", "socket", "time")),
     "handlers/eager.py": May(),
     "handlers/line.py": May(others=("tornado",), not_even=("os", "time")),

@@ -13,7 +13,7 @@ from tornado.httpserver import HTTPServer
 
 from handlers import engine
 from handlers.client import Client
-from handlers.connection import Connections
+from handlers.connections import Connections
 from handlers.engine import ANY_ORIGIN
 from handlers.line import Lines
 from handlers.websocket import CLOSE_SECONDS

@@ -13,7 +13,7 @@ from handlers import engine, routes
 from handlers.assets import read_assets
 from handlers.base import NotFoundHandler
 from handlers.client import Client
-from handlers.connection import Connections
+from handlers.connections import Connections
 from handlers.engine import ANY_ORIGIN
 from handlers.line import Lines
 from handlers.pages import PageFacts

@@ -8,7 +8,7 @@ import logging
 
 import envelope
 from handlers.client import Client
-from handlers.connection import Connections
+from handlers.connections import Connections
 from protocol.session import CloseReason, Timing, Via
 from rooms.join import JOIN_ROOM, Door, Join
 from rooms.model import (

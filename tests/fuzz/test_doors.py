@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from handlers.client import Client
-from handlers.connection import Connections
+from handlers.connections import Connections
 from handlers.polling import PollingHandler
 from tests.fuzz.bounds import memory_watched
 from tests.fuzz.doors import House, target

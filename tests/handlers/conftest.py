@@ -13,7 +13,7 @@ from handlers import routes
 from handlers.assets import Assets, read_assets
 from handlers.base import NotFoundHandler
 from handlers.client import Client
-from handlers.connection import Connections
+from handlers.connections import Connections
 from handlers.line import Lines
 from handlers.pages import PageFacts
 from protocol.session import Timing

@@ -5,7 +5,8 @@ import asyncio
 import pytest
 
 from handlers.client import Client
-from handlers.connection import CROSSING_SECONDS, FAREWELL_SECONDS, HOLD_WHILE_PROBING, Connections
+from handlers.connection import CROSSING_SECONDS, FAREWELL_SECONDS, HOLD_WHILE_PROBING
+from handlers.connections import Connections
 from protocol import Frame
 from protocol.engineio import decode
 from protocol.session import CloseReason, Timing, Via

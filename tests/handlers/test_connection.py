@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import pytest
 
 from handlers.client import Client
-from handlers.connection import Connection, Connections
+from handlers.connection import Connection
+from handlers.connections import Connections
 from protocol import Frame
 from protocol.namespace import Departure, Namespace
 from protocol.session import CloseReason, Timing, Via

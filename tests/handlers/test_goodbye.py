@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from handlers.connection import Connections
+from handlers.connections import Connections
 from handlers.line import Lines
 from protocol.namespace import Departure
 from protocol.session import CloseReason

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from handlers.connection import Connections
+from handlers.connections import Connections
 from tests.handlers.conftest import ALLOWED_ORIGIN
 from tests.polling import POLLING, Poller, Request
 from tests.websocket import Answer, RawWebSocket

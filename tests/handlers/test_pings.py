@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from handlers.connection import Connections
+from handlers.connections import Connections
 from handlers.websocket import WebSocketTransport
 from protocol.session import CloseReason
 from tests.fakes import Echo

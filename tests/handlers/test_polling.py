@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from handlers.connection import Connections
+from handlers.connections import Connections
 from handlers.polling import PollingHandler, PollingTransport
 from protocol.session import CloseReason, Timing
 from tests.fakes import Echo

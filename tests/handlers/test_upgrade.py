@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from handlers.connection import Connection, Connections
+from handlers.connection import Connection
+from handlers.connections import Connections
 from tests.fakes import Echo
 from tests.handlers.conftest import until
 from tests.handlers.test_polling import held, joined, refused

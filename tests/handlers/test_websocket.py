@@ -9,7 +9,7 @@ import warnings
 
 import pytest
 
-from handlers.connection import Connections
+from handlers.connections import Connections
 from handlers.line import Line
 from handlers.websocket import WebSocketTransport
 from protocol.namespace import Departure

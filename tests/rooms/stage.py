@@ -68,7 +68,7 @@ class FakeSocket:
     def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
         raise AssertionError("the chat asks for no acks")
 
-    def send(self, frames: Sequence[Frame]) -> None:
+    def send(self, frames: Sequence[Frame], *, last: bool = False) -> None:
         if self.connected and self.breaks is not None:
             breaks, self.breaks = self.breaks, None
             breaks()

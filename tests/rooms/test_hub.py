@@ -27,7 +27,7 @@ class Chair:
     def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
         raise AssertionError("the hub asks nobody anything")
 
-    def send(self, frames: Sequence[Frame]) -> None:
+    def send(self, frames: Sequence[Frame], *, last: bool = False) -> None:
         self.sent.append(frames)
         if self.leaves is not None:
             self.leaves.leave(ROOM, ANN, self)

@@ -10,7 +10,7 @@ from tornado.web import url
 
 from envelope import Channel, EnvelopeError
 from handlers.client import Client
-from handlers.connection import Connections
+from handlers.connections import Connections
 from handlers.polling import PollingHandler
 from protocol import Json
 from protocol.namespace import Departure, Socket

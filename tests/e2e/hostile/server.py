@@ -65,7 +65,7 @@ class Line:
         """The argument of the last event of this name that an honest server would have sent."""
         return cast(Object, [argument for name, argument in self.honest if name == event][-1])
 
-    def _hear(self, frames: Sequence[Frame]) -> None:
+    def _hear(self, frames: Sequence[Frame], *, last: bool = False) -> None:
         self._send([each for frame in frames for each in self._twisted(frame)])
 
     def _twisted(self, frame: Frame) -> list[Frame]:

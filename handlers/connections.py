@@ -1,0 +1,63 @@
+"""All connections of this process: who is here, who may still come, who is still to be told of the end. Knows no
+Tornado, and nothing of what is said.
+"""
+
+from collections.abc import Callable, Sequence
+
+from handlers.connection import Application, Connection, Transport
+from protocol import Frame
+from protocol.session import CloseReason, Timing, Via
+from rooms.clock import Cancellable, Clock
+
+
+class Connections:
+    """All connections of this process. `attend` gives each its application."""
+
+    def __init__(self, attend: Callable[[Connection], Application], timing: Timing, clock: Clock, at_most: int) -> None:
+        self.timing = timing
+        self._attend = attend
+        self._clock = clock
+        self._at_most = at_most
+        self._open: dict[str, Connection] = {}
+        self._farewells: dict[str, tuple[Sequence[Frame], Cancellable]] = {}
+
+    @property
+    def full(self) -> bool:
+        """Whether one more would be too many."""
+        return len(self._open) + len(self._farewells) >= self._at_most
+
+    def open(self, transport: Transport, via: Via) -> Connection:
+        """A new session over a transport that is ready to send."""
+        connection = Connection(transport, via, self._attend, self.timing, self._clock, self._forget)
+        self._open[connection.session.sid] = connection
+        connection.start()
+        return connection
+
+    def find(self, sid: str) -> Connection | None:
+        """The connection with this Engine.IO session id, if it is open."""
+        connection = self._open.get(sid)
+        if connection is not None:
+            connection.catch_up()
+        return self._open.get(sid)
+
+    def farewell(self, sid: str) -> Sequence[Frame]:
+        """What a session that is over still has to say to its client, once; nothing, mostly."""
+        frames, timer = self._farewells.pop(sid, ((), None))
+        if timer is not None:
+            timer.cancel()
+        return frames
+
+    def close(self) -> None:
+        """The server stops: every client is let go and will try to come back."""
+        self._at_most = 0  # also for handshakes that are under way
+        for connection in tuple(self._open.values()):
+            connection.close(CloseReason.SHUTTING_DOWN)
+        for sid in tuple(self._farewells):
+            self.farewell(sid)
+
+    def _forget(self, connection: Connection) -> None:
+        sid = connection.session.sid
+        self._open.pop(sid, None)
+        if connection.farewell is not None:
+            seconds, frames = connection.farewell
+            self._farewells[sid] = (frames, self._clock.call_later(seconds, lambda: self.farewell(sid)))
