@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import errno
 import functools
+import gc
 import ipaddress
 import logging
 import os
@@ -54,6 +55,8 @@ RSA_THREADS = 2
 """An RSA operation does not hold the interpreter's lock; two threads keep two cores busy with joins."""
 RSA_NICENESS = 10
 """Where both want the same core, messages come before joins."""
+COLLECT_AFTER = (50_000, 20, 50)
+"""Objects that are made before the garbage collector looks for cycles, and how often it looks at older ones."""
 BODY_SECONDS = 60.0
 """How long a request may take to bring its body."""
 CLOSE_SECONDS = 5.0
@@ -224,12 +227,20 @@ async def _serve(chosen: Settings) -> None:
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
+    _collect_rarely()
     _announce(chosen, sockets[0].getsockname()[1], certificate)
     await stopped.wait()
     server.stop()
     await site.close()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(server.close_all_connections(), CLOSE_SECONDS)
+
+
+def _collect_rarely() -> None:
+    """What is here now stays, so that no collection looks at it again; what a message needs goes without any."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
 
 
 def _bind(chosen: Settings) -> Sequence[Listener]:

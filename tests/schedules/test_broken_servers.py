@@ -1,6 +1,7 @@
 """A server with one thing broken does not get through the schedules: the checks of judge and guests can fail."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 import pytest
 
 from handlers.connection import Connection
+from protocol import Frame
 from protocol.batch import Batch
 from protocol.engineio import Packet, PacketType
 from protocol.namespace import Departure
@@ -16,7 +18,7 @@ from rooms.broker import MemoryBroker
 from rooms.chat import ChatNamespace
 from rooms.guest import Grace
 from rooms.hub import Hub
-from rooms.model import Snapshot
+from rooms.model import RoomAddress, Snapshot
 from tests.schedules.test_schedules import play, some
 
 AT_MOST = 100
@@ -101,41 +103,47 @@ def who_comes_back_lacks_a_message(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Snapshot, "log_after", lambda self, since: log_after(self, since)[1 if since else 0 :])
 
 
+def _is_a_twentieth(frames: list[Frame]) -> bool:
+    """Whether this is every twentieth message of a room."""
+    message = re.match(r'42\["get_message",{"id":(\d+),', str(frames[0]))
+    return message is not None and int(message[1]) % 20 == 0
+
+
 @broken
 def a_reader_is_left_out_now_and_then(patch: pytest.MonkeyPatch) -> None:
-    broadcast = Hub.broadcast
+    spread = Hub.spread
 
-    def some_of_them(self: Hub, room: Any, event: str, *args: Any) -> None:  # noqa: ANN401 - passed on
-        if event != "get_message" or args[0]["id"] % 20:
-            broadcast(self, room, event, *args)
+    def some_of_them(self: Hub, room: RoomAddress, frames: list[Frame]) -> None:
+        if not _is_a_twentieth(frames):
+            spread(self, room, frames)
 
-    patch.setattr(Hub, "broadcast", some_of_them)
+    patch.setattr(Hub, "spread", some_of_them)
 
 
 @broken
 def readers_hear_in_different_orders(patch: pytest.MonkeyPatch) -> None:
-    broadcast = Hub.broadcast
+    spread = Hub.spread
     kept: list[Any] = []
 
-    def late(self: Hub, room: Any, event: str, *args: Any) -> None:  # noqa: ANN401 - passed on
-        if event == "get_message" and args[0]["id"] % 20 == 0:
-            kept.append((self, room, event, *args))
+    def late(self: Hub, room: RoomAddress, frames: list[Frame]) -> None:
+        if _is_a_twentieth(frames):
+            kept.append((self, room, frames))
             return
-        broadcast(self, room, event, *args)
+        spread(self, room, frames)
         while kept:
-            broadcast(*kept.pop())
+            spread(*kept.pop())
 
-    patch.setattr(Hub, "broadcast", late)
+    patch.setattr(Hub, "spread", late)
 
 
 @broken
 def an_answer_comes_before_the_message(patch: pytest.MonkeyPatch) -> None:
-    broadcast = Hub.broadcast
+    spread = Hub.spread
 
     def later(*args: Any) -> None:  # noqa: ANN401 - passed on
-        asyncio.get_running_loop().call_soon(lambda: broadcast(*args))
+        asyncio.get_running_loop().call_soon(lambda: spread(*args))
 
-    patch.setattr(Hub, "broadcast", later)
+    patch.setattr(Hub, "spread", later)
 
 
 @broken
