@@ -2,6 +2,7 @@
 
 import hashlib
 import subprocess
+import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).parent
@@ -27,12 +28,16 @@ def build(name: str, directory: Path = BUILT) -> Path:
     if program.is_file() and mark.is_file() and mark.read_text() == digest:
         return program
     directory.mkdir(parents=True, exist_ok=True)
-    command = ["cc", *FLAGS, *map(str, sources), "-o", str(program), "-lssl", "-lcrypto", "-lm"]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-    except FileNotFoundError as error:
-        raise NotBuilt("a C compiler is missing: install gcc and libssl-dev, or run bench/run as root") from error
-    if done.returncode != 0:
-        raise NotBuilt(f"{name} cannot be built; are gcc and libssl-dev installed?\n{done.stderr}")
+    # Elsewhere first: somebody else may be about to start it, or to build it, too.
+    with tempfile.TemporaryDirectory(dir=directory) as elsewhere:
+        made = Path(elsewhere, name)
+        command = ["cc", *FLAGS, *map(str, sources), "-o", str(made), "-lssl", "-lcrypto", "-lm"]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+        except FileNotFoundError as error:
+            raise NotBuilt("a C compiler is missing: install gcc and libssl-dev, or run bench/run as root") from error
+        if done.returncode != 0:
+            raise NotBuilt(f"{name} cannot be built; are gcc and libssl-dev installed?\n{done.stderr}")
+        made.replace(program)
     mark.write_text(digest)
     return program

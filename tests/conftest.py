@@ -1,10 +1,12 @@
 """Knows what holds for every test: none is skipped, none is expected to fail, none inherits a loop."""
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from typing import TypeVar
 
 import pytest
+
+from tests.serving import kept_port
 
 Report = TypeVar("Report", pytest.TestReport, pytest.CollectReport)
 
@@ -32,6 +34,13 @@ def refuse_skip(report: Report) -> Report:
         report.outcome = "failed"
         report.longrepr = f"skipped or expected to fail, which this suite does not allow: {report.longrepr}"
     return report
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """For a server that is started again where it was."""
+    with kept_port() as number:
+        yield number
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -6,9 +6,11 @@ import re
 import socket
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from typing import Literal, Self
+
+from tests.serving import kept_port
 
 Way = Literal["up", "down"]
 """Up to the server, down to the client."""
@@ -64,6 +66,7 @@ class Line:
         self.up: list[bytearray] = []
         self.down: list[bytearray] = []
         self.port = 0
+        self._keeping = ExitStack()
         self._listener: socket.socket | None = None
         self._connections: set[_Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -78,18 +81,19 @@ class Line:
         return f"http://127.0.0.1:{self.port}"
 
     async def __aenter__(self) -> Self:
+        self.port = self._keeping.enter_context(kept_port())
         await self.mend()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.cut()
+        self._keeping.close()
 
     async def mend(self) -> None:
         """Takes connections, always on the same port."""
         # No asyncio.Server: what it has just accepted when it is closed, it forgets to close.
         self._listener = socket.create_server(("127.0.0.1", self.port))
         self._listener.setblocking(False)
-        self.port = self._listener.getsockname()[1]
         asyncio.get_running_loop().add_reader(self._listener, self._accept, self._listener)
 
     async def cut(self) -> None:

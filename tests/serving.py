@@ -3,6 +3,7 @@ nothing of what it serves."""
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -59,6 +60,16 @@ class Served:
         self._errors.seek(0)
         self.stdout, self.stderr = self.announced + rest, self._errors.read()
         return self.process.returncode
+
+
+@contextmanager
+def kept_port() -> Iterator[int]:
+    """A port that is given to nobody who asks for any, also while nobody listens at it: a server that stops and starts
+    again, and a line that is mended, find it free, however many others the machine serves meanwhile."""
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", 0))
+        yield keeper.getsockname()[1]
 
 
 @contextmanager

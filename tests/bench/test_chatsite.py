@@ -61,15 +61,15 @@ def test_a_line_that_is_cut_is_a_fault() -> None:
             generator.hold(5)
 
 
-def test_everybody_comes_back_after_a_restart(tmp_path: Path) -> None:
-    with unlimited(state=tmp_path) as before:
+def test_everybody_comes_back_after_a_restart(tmp_path: Path, port: int) -> None:
+    with unlimited(state=tmp_path, port=port) as before:
         address = Address(before.url, site_of(before.url))
         with generating(address, SHAPE, probe=True, patience=2) as generator:
             generator.join()
             generator.begin_to_lose()
             before.stop()
             generator.finish_losing()
-            with unlimited(state=tmp_path, port=before.port):
+            with unlimited(state=tmp_path, port=port):
                 assert generator.join(0, 20)["clients"] == SHAPE.clients
                 talk(generator)
                 generator.begin_to_lose()

@@ -120,14 +120,14 @@ async def test_two_namespaces_share_a_connection(home: Home, setting: Setting, e
 
 
 @each_setting
-async def test_comes_back_to_a_server_started_anew(home: Home, setting: Setting) -> None:
-    with echoing() as first:
-        async with talking(home, setting, first.port, auth=AUTH) as talk:
+async def test_comes_back_to_a_server_started_anew(home: Home, setting: Setting, port: int) -> None:
+    with echoing(port) as first:
+        async with talking(home, setting, port, auth=AUTH) as talk:
             ears = talk.client.ears
             assert await ears.heard("auth") == [AUTH]
             assert first.stop() == 0
             assert await ears.heard("disconnect") in BY_LINE
-            with echoing(first.port):
+            with echoing(port):
                 assert await ears.heard("auth") == [AUTH]
                 await talk.settled()
                 assert await talk.client.call("message-with-ack", *BINARY) == BINARY

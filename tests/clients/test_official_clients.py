@@ -76,13 +76,13 @@ async def test_it_is_put_out_and_knows_that_the_server_meant_it(connected: Open,
         assert await one.ears.heard("disconnect") in (["io server disconnect"], ["server disconnect"])
 
 
-async def test_it_comes_back_to_a_server_that_was_started_anew(connected: Open, tmp_path: Path) -> None:
-    with serve(state=tmp_path) as first:
+async def test_it_comes_back_to_a_server_that_was_started_anew(connected: Open, tmp_path: Path, port: int) -> None:
+    with serve(state=tmp_path, port=port) as first:
         async with connected(first.url) as one:
             (before,) = await one.ears.heard("send_public_key")
             assert first.stop() == 0
             assert await one.ears.heard("disconnect") in (["transport close"], ["transport error"])
-            with serve(state=tmp_path, port=first.port) as second:
+            with serve(state=tmp_path, port=port) as second:
                 (after,) = await one.ears.heard("send_public_key")
                 assert after != before, "every start makes a key of its own"
                 assert await one.call("get_public_key") == [after]

@@ -148,10 +148,10 @@ async def test_a_line_that_died_while_nobody_looked_is_found_out_at_the_first_lo
 
 
 async def test_a_restarted_server_has_lost_the_history_and_the_talk_goes_on(
-    enter: Enter, serving: Serving, complaints: Complaints, tmp_path: Path
+    enter: Enter, serving: Serving, complaints: Complaints, tmp_path: Path, port: int
 ) -> None:
     complaints.expect(CUT_LINE)
-    first = serving(state=tmp_path)
+    first = serving(state=tmp_path, port=port)
     guest, other = await asyncio.gather(
         enter("room-restart", "Guest", url=first.url), enter("room-restart", "Other", url=first.url)
     )
@@ -161,7 +161,7 @@ async def test_a_restarted_server_has_lost_the_history_and_the_talk_goes_on(
     for each in (guest, other):
         await each.reaches("offline")
     await guest.write("meanwhile")
-    serving(state=tmp_path, port=first.port)
+    serving(state=tmp_path, port=port)
     for each in (guest, other):
         await each.comes_back()
     await expect(guest.message("meanwhile")).to_have_attribute("data-status", "sent")
@@ -174,13 +174,15 @@ async def test_a_restarted_server_has_lost_the_history_and_the_talk_goes_on(
         await expect(each.page.locator(".notice[data-kind=alarm]")).to_have_count(0)
 
 
-async def test_a_site_that_was_set_up_anew_says_so(enter: Enter, serving: Serving, complaints: Complaints) -> None:
+async def test_a_site_that_was_set_up_anew_says_so(
+    enter: Enter, serving: Serving, complaints: Complaints, port: int
+) -> None:
     complaints.expect(CUT_LINE)
-    first = serving()
+    first = serving(port=port)
     guest = await enter("room-anew", "Guest", url=first.url)
     first.stop()
     await guest.reaches("offline")
-    serving(port=first.port)
+    serving(port=port)
     await guest.comes_back("stopped")
     await expect(guest.detail).to_contain_text("set up anew")
     await expect(guest.send).to_be_disabled()

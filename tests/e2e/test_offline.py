@@ -31,10 +31,10 @@ async def see_what_was_lost(*guests: Guest) -> None:
 
 
 async def test_five_messages_written_offline_arrive_at_a_restarted_server(
-    enter: Enter, serving: Serving, complaints: Complaints, tmp_path: Path
+    enter: Enter, serving: Serving, complaints: Complaints, tmp_path: Path, port: int
 ) -> None:
     complaints.expect(CUT_LINE)
-    first = serving(state=tmp_path)
+    first = serving(state=tmp_path, port=port)
     guest, other = await asyncio.gather(
         enter("room-five", "Guest", url=first.url), enter("room-five", "Other", url=first.url)
     )
@@ -46,7 +46,7 @@ async def test_five_messages_written_offline_arrive_at_a_restarted_server(
     await write_five(guest)
     assert first.stop() == 0
     await other.reaches("offline")
-    again = serving(state=tmp_path, port=first.port)
+    again = serving(state=tmp_path, port=port)
     async with talking(again.url, "room-five", "Steve") as (steve,):
         await other.comes_back()
         await other.say("after")

@@ -53,9 +53,9 @@ async def test_a_message_that_is_not_in_the_log_any_more_counts_as_sent(serving:
         await scene.reader.sees("mine", *(f"theirs {number}" for number in range(4)), "after")
 
 
-async def test_a_server_that_restarts(serving: Serving, tmp_path: Path) -> None:
+async def test_a_server_that_restarts(serving: Serving, tmp_path: Path, port: int) -> None:
     """Its memory is gone: the tabs join again, keep what they see, and are told what the server has lost."""
-    first = serving(state=tmp_path)
+    first = serving(state=tmp_path, port=port)
     async with meeting(first) as scene:
         await scene.say("before")
         await scene.arrives()
@@ -64,7 +64,7 @@ async def test_a_server_that_restarts(serving: Serving, tmp_path: Path) -> None:
             await tab.reaches("offline")
         await scene.say(*FIVE)
         assert [*scene.writer.states().values()] == ["sent", *["pending"] * 5]
-        await asyncio.to_thread(serving, state=tmp_path, port=first.port)
+        await asyncio.to_thread(serving, state=tmp_path, port=port)
         await scene.writer.rests()
         for tab in (scene.writer, scene.reader):
             await tab.sees("before", *FIVE)
@@ -72,15 +72,17 @@ async def test_a_server_that_restarts(serving: Serving, tmp_path: Path) -> None:
             assert [notice for notice in tab.notices if notice[1] != "quiet"] == [HISTORY_LOST]
 
 
-async def test_a_server_that_restarts_again_and_again_while_somebody_writes(serving: Serving, tmp_path: Path) -> None:
+async def test_a_server_that_restarts_again_and_again_while_somebody_writes(
+    serving: Serving, tmp_path: Path, port: int
+) -> None:
     """No tab has ever seen all of it on one server; all have seen all of it."""
-    served = serving(state=tmp_path)
+    served = serving(state=tmp_path, port=port)
     async with meeting(served) as scene:
         for number in range(4):
             await scene.say(f"{number} before")
             await asyncio.to_thread(served.stop)
             await scene.say(f"{number} after")
-            served = await asyncio.to_thread(serving, state=tmp_path, port=served.port)
+            served = await asyncio.to_thread(serving, state=tmp_path, port=port)
         await scene.writer.rests()
         await scene.reader.sees(*scene.said)
         assert scene.writer.texts == scene.said
