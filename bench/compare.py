@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from bench import quick
 from bench.chart import chart
@@ -23,21 +24,23 @@ USUAL = tuple(name for name in WORKLOADS if name != "W4-20000")
 def main(arguments: Sequence[str]) -> int:
     """Answers the exit status: 1 when a message was lost, or nothing could be measured."""
     chosen = _parse(arguments)
+    if chosen.read:
+        return _show([Run(**run) for run in json.loads(chosen.read.read_text())["runs"]], chosen.svg)
     if not have_two():
         print("One core only: the server and the generator share it, and the figures say little.", file=sys.stderr)
     if chosen.quick:
         return quick.main()
-    runs: list[Run] = []
+    path = chosen.json or RESULTS / time.strftime("%Y-%m-%d-%H%M.json")
+    known, runs = facts(), list[Run]()
     try:
         for run in everything(chosen.servers, chosen.workloads, chosen.repeats, chosen.seconds):
             runs.append(run)
-            print(f"{run.repeat}/{chosen.repeats} {run.workload:<8} {TITLES[run.server]}", file=sys.stderr, flush=True)
+            _write(path, known, runs)  # each time: an hour may end early
+            print(f"{run.repeat}/{chosen.repeats} {run.workload:<13} {TITLES[run.server]}", file=sys.stderr, flush=True)
     except Faulty as fault:
         print(f"FAILED: {fault}", file=sys.stderr)
         return 1
-    _write(chosen.json or RESULTS / time.strftime("%Y-%m-%d-%H%M.json"), runs, chosen.svg)
-    print(markdown(runs))
-    return 0
+    return _show(runs, chosen.svg)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
@@ -49,6 +52,7 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=5, help="of a measurement (default %(default)s)")
     parser.add_argument("--json", type=Path, help="where all results go (default bench/results/)")
     parser.add_argument("--svg", type=Path, help="where a chart goes")
+    parser.add_argument("--read", type=Path, metavar="JSON", help="measure nothing, show these results again")
     chosen = parser.parse_args(arguments)
     if LATENCY in chosen.workloads and "W6" not in chosen.workloads:
         parser.error(f"{LATENCY} is measured at half of the capacity, so it needs W6 among the workloads")
@@ -68,8 +72,13 @@ def _some_of(known: Collection[str]) -> Callable[[str], list[str]]:
     return parsed
 
 
-def _write(path: Path, runs: Sequence[Run], svg: Path | None) -> None:
+def _write(path: Path, known: dict[str, Any], runs: Sequence[Run]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps({"facts": facts(), "runs": [asdict(run) for run in runs]}, indent=1) + "\n")
+    path.write_text(json.dumps({"facts": known, "runs": [asdict(run) for run in runs]}, indent=1) + "\n")
+
+
+def _show(runs: Sequence[Run], svg: Path | None) -> int:
     if svg:
         svg.write_text(chart(runs))
+    print(markdown(runs))
+    return 0

@@ -37,17 +37,22 @@ JOINS = (
     Column("connect + join per s", "join", lambda figures: figures["per_second"], compared=True),
     Column("lag p99, ms", "join", lambda figures: figures["lag_ms"]["p99"]),
 )
-RETURN = tuple(
-    Column(f"{title}{what}", workload, value)
-    for title, workload in (("all at once: ", "return"), ("spread over 1 s: ", "return-spread"))
-    for what, value in (
-        ("last one in, s", lambda figures: figures["seconds"]),
-        ("p50, s", lambda figures: figures["waited_ms"]["p50"] / 1000),
-        ("p99, s", lambda figures: figures["waited_ms"]["p99"] / 1000),
-        ("lag p99, ms", lambda figures: figures["lag_ms"]["p99"]),
-        ("lag max, ms", lambda figures: figures["lag_ms"]["max"]),
+RETURNS = {
+    "return": "10,000 clients come back after a restart, all at the same moment",
+    "return-spread": "10,000 clients come back after a restart, spread by chance over a second",
+}
+
+
+def _of_a_return(workload: str) -> tuple[Column, ...]:
+    return (
+        Column("last one in, s", workload, lambda figures: figures["seconds"]),
+        Column("waited p50, s", workload, lambda figures: figures["waited_ms"]["p50"] / 1000),
+        Column("p99, s", workload, lambda figures: figures["waited_ms"]["p99"] / 1000),
+        Column("lag p99, ms", workload, lambda figures: figures["lag_ms"]["p99"]),
+        Column("max, ms", workload, lambda figures: figures["lag_ms"]["max"]),
+        Column("attempts that failed", workload, lambda figures: figures["failures"]),
+        Column("start, s", workload, lambda figures: figures["start_seconds"]),
     )
-)
 
 
 def spreads(runs: Iterable[Run], column: Column) -> dict[str, Spread]:
@@ -65,8 +70,9 @@ def markdown(runs: Sequence[Run]) -> str:
         _table("Deliveries", runs, THROUGHPUT),
         _latencies(runs),
         _table("Memory", runs, MEMORY),
+        *_kernel(runs),
         _table("Connect and join", runs, JOINS),
-        _table("10,000 clients come back after a restart", runs, RETURN),
+        *(_table(title, runs, _of_a_return(workload)) for workload, title in RETURNS.items()),
         *_doubts(runs),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
@@ -124,6 +130,15 @@ def _latency_cells(figures: Sequence[Figures]) -> list[str]:
     if not all(each["node_reaches"] for each in figures):
         nodes[0] += ": half of Node's own capacity, which does not reach the rate"
     return [*own, *nodes]
+
+
+def _kernel(runs: Sequence[Run]) -> list[str]:
+    """What the kernel's share is made of, as Chatsite's first run has it; it is alike for all."""
+    for run in runs:
+        if run.workload.startswith("W4") and run.server == "chatsite":
+            named = ", ".join(f"{name} {kb:.2f}" for name, kb in run.figures["kernel_kb_by_name"].items())
+            return [f"Of the kernel's kB per connection, which are those of the client's end, too: {named}."]
+    return []
 
 
 def _doubts(runs: Sequence[Run]) -> list[str]:

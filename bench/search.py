@@ -28,7 +28,7 @@ class Pace:
     confirmation: tuple[float, float]
 
 
-THOROUGH = Pace(300, 1.5, 1.04, (0.5, 1.5), (1, 2.5), (1.5, 8))
+THOROUGH = Pace(500, 2, 1.04, (0.5, 1), (1, 2.5), (1.5, 8))
 QUICK = Pace(1000, 2, 1.08, (0.25, 0.6), (0.3, 1), (0.5, 2.5))
 
 HIGHEST = 1e6
