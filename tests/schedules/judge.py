@@ -10,7 +10,7 @@ from tests.schedules.site import GRACE, TIMING, Site
 def as_it_goes(site: Site) -> None:
     """At any moment."""
     for connection in site.connections._open.values():
-        queued = [len(frame) for frame in connection.session._outbox][:-1]
+        queued = [len(frame) for batch in connection.session._outbox[:-1] for frame in batch]
         beside = sum(queued) - max(queued, default=0)
         assert beside <= TIMING.outbox_bytes, "too much is kept for somebody who does not take it"
 
