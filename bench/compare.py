@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import signal
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -30,6 +31,7 @@ def main(arguments: Sequence[str]) -> int:
         print("One core only: the server and the generator share it, and the figures say little.", file=sys.stderr)
     if chosen.quick:
         return quick.main()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # so that no server is left behind
     path = chosen.json or RESULTS / time.strftime("%Y-%m-%d-%H%M.json")
     known, runs = facts(), list[Run]()
     try:

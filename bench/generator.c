@@ -9,15 +9,16 @@
  *                                 members of its room have it, its sender included
  *   open RATE WARM SECONDS LIMIT  messages are due at random times (Poisson), RATE a second in all, each from a random
  *                                 sender; latency counts from when a message was due, whatever happened then. Gives up
- *                                 when it is certain that more than 1 % come later than LIMIT ms (0: never)
+ *                                 when it is certain that more than 1 % come later than LIMIT ms (0: any time will
+ *                                 do), or when seconds of deliveries are missing
  *   hold SECONDS                  nothing is sent
  *   lose                          waits until the server has closed all lines
  *
  * What is sent in the first WARM seconds is not measured, but verified. A phase ends when everything has arrived. Then
  * every member of a room must have every message of every sender once, in the sender's order, and all members of the
  * room in the same order. Any fault ends the run with status 1, the fault named; 2 means that nothing could be
- * measured. The server's word for word answers are not trusted anywhere: the head of each message says who sent what
- * where and when, the rest of it is compared.
+ * measured. Nothing that the server says about a message is believed: its head says who sent what where and when, and
+ * all the rest of it is compared.
  *
  * The lag of the server's loop is measured from outside, by WebSocket pings every 5 ms on one more connection, timed
  * from when they were due: an upper bound, since it holds the way there and back.
@@ -60,7 +61,9 @@ enum {
 #define HANDSHAKE_PATIENCE (8 * SECOND) /* Chatsite's own pages have the same, see static/js/client.js */
 #define JOIN_PATIENCE (20 * SECOND)
 #define SETTLE (30 * MS)        /* how long what comes once too often may take */
-#define HOPELESS_BACKLOG 2      /* seconds of deliveries that are missing */
+#define HOPELESS_BACKLOG 2      /* seconds of deliveries that are missing, where there is a limit */
+#define LARGEST_BACKLOG 10      /* where there is none: what waits to be sent waits in memory */
+#define LARGEST_MEMORY (UINT64_C(8) << 30)
 #define FIRST_SOURCE 0x7f000001 /* 127.0.0.1 */
 
 static struct {
@@ -531,12 +534,11 @@ static bool drain(void) {
     return drained;
 }
 
-/* Whether it is certain by now that more than one delivery in a hundred is late, or that the server falls behind. */
+/* Whether the server falls far behind, or it is certain by now that more than one delivery in a hundred is late. */
 static bool hopeless(double seconds) {
-    if (!phase.limit) return false;
-    double deliveries = phase.rate * options.members;
-    return (double)phase.late > 0.012 * deliveries * seconds ||
-           (double)(phase.expected - phase.received) > HOPELESS_BACKLOG * deliveries;
+    double deliveries = phase.rate * options.members, missing_seconds = phase.limit ? HOPELESS_BACKLOG : LARGEST_BACKLOG;
+    return (double)(phase.expected - phase.received) > missing_seconds * deliveries ||
+           (phase.limit && (double)phase.late > 0.012 * deliveries * seconds);
 }
 
 static void begin_phase(double warm, double seconds) {
@@ -591,6 +593,7 @@ static void send_phase(const char *name, double seconds) {
 /* -- commands */
 
 static void command_open(double rate, double warm, double seconds, double limit) {
+    if (!(rate >= 0.1 && rate <= 1e7)) give_up("open: a rate of 0.1 to 10,000,000");
     begin_phase(warm, seconds);
     phase.open = true;
     phase.rate = rate;
@@ -765,11 +768,14 @@ static void prepare_target(void) {
     fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
     if (epoll_ctl(target.epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event) < 0) give_up("commands must come through a pipe");
     signal(SIGPIPE, SIG_IGN);
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a load that nobody watches is of no use */
     prctl(PR_SET_TIMERSLACK, 1); /* a message is due at its time, not up to 50 microseconds later */
     struct rlimit limit;
     getrlimit(RLIMIT_NOFILE, &limit);
     limit.rlim_cur = limit.rlim_max;
     setrlimit(RLIMIT_NOFILE, &limit);
+    limit.rlim_cur = limit.rlim_max = LARGEST_MEMORY; /* whatever goes wrong here, the machine stays */
+    setrlimit(RLIMIT_AS, &limit);
 }
 
 static void parse_site(const char *text) {

@@ -5,7 +5,7 @@ from contextlib import ExitStack
 
 from bench.generator import Fault, Result, generating
 from bench.machine import DISTURBED, Watch
-from bench.search import QUICK, Capacity, Step, capacity, in_turns, is_good
+from bench.search import QUICK, Capacity, NotFound, Step, capacity, in_turns, is_good
 from bench.servers import TITLES, NotServed, serving
 from bench.workloads import LIMIT_MS, W6
 
@@ -15,7 +15,7 @@ def main() -> int:
     names = ("chatsite", "node")
     try:
         found, others = _find(names)
-    except (Fault, NotServed) as fault:
+    except (Fault, NotFound, NotServed) as fault:
         print(f"FAILED: {fault}", file=sys.stderr)
         return 1
     if others > DISTURBED:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from bench import measures
 from bench.generator import Fault
 from bench.measures import Figures
+from bench.search import NotFound
 from bench.servers import NotServed
 from bench.workloads import CLOSED, W4, W4_LARGE
 
@@ -57,7 +58,7 @@ def everything(servers: Sequence[str], workloads: Sequence[str], repeats: int, s
                     continue
                 try:
                     figures = _figures(workload, server, seconds, [run for run in runs if run.repeat == repeat])
-                except (Fault, NotServed) as error:
+                except (Fault, NotFound, NotServed) as error:
                     raise Faulty(f"{workload} of {server}, repeat {repeat}: {error}") from error
                 runs.append(Run(repeat, workload, server, figures))
                 yield runs[-1]

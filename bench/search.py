@@ -31,8 +31,12 @@ class Pace:
 THOROUGH = Pace(500, 2, 1.04, (0.5, 1), (1, 2.5), (1.5, 8))
 QUICK = Pace(1000, 2, 1.08, (0.25, 0.6), (0.3, 1), (0.5, 2.5))
 
-HIGHEST = 1e6
-"""A rate that no server and no generator reaches."""
+LOWEST, HIGHEST = 1.0, 1e6
+"""Rates between which every server's capacity lies."""
+
+
+class NotFound(Exception):
+    """There is no capacity; as on a machine that does something else meanwhile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +70,7 @@ def capacity(pace: Pace) -> Search:
         result = yield Step(rate, *pace.confirmation)
         if is_good(result):
             return Capacity(rate, result)
-        rate, stride = rate / stride, stride**2
+        rate, stride = _lower(rate, stride), min(stride**2, pace.growth)
 
 
 def _ramp(pace: Pace) -> Generator[Step, Result, tuple[float, float]]:
@@ -74,16 +78,20 @@ def _ramp(pace: Pace) -> Generator[Step, Result, tuple[float, float]]:
     rate = pace.first
     if not is_good((yield Step(rate, *pace.ramp))):
         while True:
-            rate /= pace.growth
-            if rate < 1:
-                raise RuntimeError("not even one message a second is delivered in time")
+            rate = _lower(rate, pace.growth)
             if is_good((yield Step(rate, *pace.ramp))):
                 return rate, rate * pace.growth
     while rate < HIGHEST:
         rate *= pace.growth
         if not is_good((yield Step(rate, *pace.ramp))):
             return rate / pace.growth, rate
-    raise RuntimeError("no rate is too high: this is not measured by a search")
+    raise NotFound("no rate is too high")
+
+
+def _lower(rate: float, stride: float) -> float:
+    if rate / stride < LOWEST:
+        raise NotFound("not even one message a second is always delivered in time: is the machine idle?")
+    return rate / stride
 
 
 def in_turns(searches: Sequence[tuple[str, Search]]) -> Generator[tuple[str, Step], Result, dict[str, Capacity]]:

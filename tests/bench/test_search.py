@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.generator import Result
-from bench.search import QUICK, THOROUGH, Capacity, Pace, Search, Step, capacity, in_turns, is_good
+from bench.search import QUICK, THOROUGH, Capacity, NotFound, Pace, Search, Step, capacity, in_turns, is_good
 from tests.properties import quick
 
 GOOD: Result = {"gave_up": False, "drained": True, "latency_ms": {"p99": 49.9}}
@@ -57,12 +57,17 @@ def test_good_is_in_time_and_nothing_left_over(bad: Result) -> None:
 
 
 def test_a_server_that_can_do_nothing_is_no_result() -> None:
-    with pytest.raises(RuntimeError, match="not even one"):
+    with pytest.raises(NotFound, match="not even one"):
         played(capacity(QUICK), lambda _: 0)
 
 
+def test_a_machine_on_which_nothing_holds_for_long_is_no_result() -> None:
+    with pytest.raises(NotFound, match="is the machine idle"):
+        played(capacity(QUICK), lambda step: 0 if step.seconds == QUICK.confirmation[1] else 1000)
+
+
 def test_no_end_of_it_is_no_result() -> None:
-    with pytest.raises(RuntimeError, match="no rate is too high"):
+    with pytest.raises(NotFound, match="no rate is too high"):
         played(capacity(QUICK), lambda _: math.inf)
 
 
