@@ -16,7 +16,7 @@ from collections.abc import Callable
 from selectors import EVENT_READ, EVENT_WRITE
 from typing import Protocol, cast
 
-from tornado.iostream import IOStream
+from tornado.iostream import IOStream, StreamClosedError
 
 logger = logging.getLogger(__name__)
 
@@ -252,11 +252,14 @@ class _Given:
 
 def _take_over(stream: IOStream) -> tuple[bytes, socket.socket] | None:
     """What has been read from a stream and not used, and its socket; None where it is closed. The stream is closed."""
-    read = cast("asyncio.Future[bytes]", stream.read_bytes(EARLY_BYTES, partial=True))
-    if stream.closed() or stream.writing():  # a peer that does not even take the answer
+    try:
+        read = cast("asyncio.Future[bytes]", stream.read_bytes(EARLY_BYTES, partial=True))
+        early = read.result() if read.done() else b""
+    except StreamClosedError:  # the peer has not waited for the answer
+        return None
+    if stream.writing():  # it does not even take it
         stream.close()
         return None
-    early = read.result() if read.done() else b""
     taken = stream.socket
     stream.socket = cast(socket.socket, _Given(taken.fileno()))
     stream.close()

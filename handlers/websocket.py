@@ -132,6 +132,7 @@ class WebSocketTransport:
             self._ping = event.data
             self._pong()
             return
+        self._flush()  # what came before is answered
         self.say_goodbye(event.code)
         self._line.finish()
         self._lost()

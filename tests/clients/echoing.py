@@ -36,6 +36,6 @@ def echoing(port: int = 0, **times: float) -> Iterator[Served]:
             served.port = urlsplit(served.url).port or 0
             yield served
             assert served.stop() == 0
-            assert served.stderr == ""
+            assert served.stderr == "", served.stderr
         finally:
             served.stop()

@@ -94,14 +94,14 @@ async def test_what_is_too_big_is_refused_by_name(server: Served, opcode: int) -
 
 
 @pytest.mark.parametrize(
-    "data",
-    [frame(TEXT, b"4\xff"), frame(7, b""), b"\x00" * 20, b"\xff" * 20],
+    ("data", "code"),
+    [(frame(TEXT, b"4\xff"), 1007), (frame(7, b""), 1002), (b"\x00" * 20, 1002), (b"\xff" * 20, 1002)],
     ids=["no UTF-8", "an unknown opcode", "zeros", "ones"],
 )
-async def test_what_is_no_frame_ends_the_line(server: Served, data: bytes) -> None:
+async def test_what_is_no_frame_ends_the_line_and_is_told_so(server: Served, data: bytes, code: int) -> None:
     async with await joined(server) as client:
         client.raw(data)
-        assert await client.end() is None
+        assert await client.end() == code
 
 
 async def test_who_fills_the_house_is_turned_away_and_those_inside_stay() -> None:

@@ -224,6 +224,21 @@ def test_what_came_with_the_head_of_the_request_is_not_lost() -> None:
     asyncio.run(played())
 
 
+def test_a_peer_that_has_gone_before_the_line_begins_makes_no_line() -> None:
+    async def played() -> None:
+        lines = Lines(asyncio.get_running_loop())
+        ours, peer = socket.socketpair()
+        ours.setblocking(False)
+        stream = IOStream(_Tcp(ours))
+        peer.close()
+        lines.open(stream, Keeper)
+        stream.close()
+        lines.open(stream, Keeper)
+        await lines.close(1)
+
+    asyncio.run(played())
+
+
 # -- under TLS
 
 
