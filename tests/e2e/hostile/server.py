@@ -24,6 +24,7 @@ from rooms.guest import Guest
 from rooms.hub import encode_event
 from rooms.model import Entry, MemberId, Posted, RoomAddress
 from settings import Settings
+from tests.fakes import at_once
 from tests.reference import Room
 
 Said = tuple[str, Json]
@@ -188,6 +189,7 @@ async def hostile_server(
         for script in scripts:
             shutil.copy(script, static / "js")
         site = Site(Settings(**settings), read_assets(static), SALT, asyncio.get_running_loop())
+        site.chat._hub._soon = at_once  # what is said is heard, and twisted, before anything else happens
         await site.start()
         http = tornado.httpserver.HTTPServer(site.application, max_body_size=1_000_000)
         sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
