@@ -168,7 +168,9 @@ class Line:
         except OSError:  # the line broke; or TLS would have to write before it reads, for a peer that does not read
             data = b""
         if not data:
-            self._lost()
+            # What came before is answered first: the peer may have closed only its own side.
+            self.read_on(False)
+            self._lines.soon(self._lost)
             return
         self._owner.received(data)
         if self._ahead is not None and self._ahead() and self._reading:
@@ -227,8 +229,9 @@ class Line:
             self.socket.shutdown(socket.SHUT_WR)
 
     def _lost(self) -> None:
-        self.close()
-        self._owner.ended()
+        if self.socket.fileno() >= 0:
+            self.close()
+            self._owner.ended()
 
     def _watch(self) -> None:
         events = (EVENT_READ if self._reading else 0) | (EVENT_WRITE if self._unsent else 0)
