@@ -19,7 +19,7 @@ from bench.runs import LATENCY, WORKLOADS, Faulty, Run, everything
 from bench.servers import TITLES
 
 RESULTS = Path(__file__).parent / "results"
-USUAL = tuple(name for name in WORKLOADS if name != "W4-20000")
+USUAL = tuple(name for name in WORKLOADS if name != "W4-large")
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -30,8 +30,8 @@ THROUGHPUT = (
 MEMORY = (
     Column("kB per idle connection", "W4", lambda figures: figures["kb_per_connection"]),
     Column("kernel, both ends", "W4", lambda figures: figures["kernel_kb_per_connection"]),
-    Column("kB at 20,000", "W4-20000", lambda figures: figures["kb_per_connection"]),
-    Column("kernel at 20,000", "W4-20000", lambda figures: figures["kernel_kb_per_connection"]),
+    Column("kB at 19,800", "W4-large", lambda figures: figures["kb_per_connection"]),
+    Column("kernel at 19,800", "W4-large", lambda figures: figures["kernel_kb_per_connection"]),
 )
 JOINS = (
     Column("connect + join per s", "join", lambda figures: figures["per_second"], compared=True),

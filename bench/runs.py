@@ -25,7 +25,7 @@ MEASURES: dict[str, Measure] = {
     **{workload: _closed(workload) for workload in CLOSED},
     "W6": lambda server, seconds: measures.highest_rate(server),
     "W4": lambda server, seconds: measures.idle(server, W4),
-    "W4-20000": lambda server, seconds: measures.idle(server, W4_LARGE),
+    "W4-large": lambda server, seconds: measures.idle(server, W4_LARGE),
     "join": lambda server, seconds: measures.join_rate(server),
     "return": lambda server, seconds: measures.coming_back(server, 0),
     "return-spread": lambda server, seconds: measures.coming_back(server, OFFICIAL_SPREAD_MS),
