@@ -3,6 +3,7 @@
 Which of them could not be used is in the test's name: client, transport, case.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 
 import pytest
@@ -125,11 +126,12 @@ async def test_comes_back_to_a_server_started_anew(home: Home, setting: Setting,
         async with talking(home, setting, port, auth=AUTH) as talk:
             ears = talk.client.ears
             assert await ears.heard("auth") == [AUTH]
-            assert first.stop() == 0
+            assert await asyncio.to_thread(first.stop) == 0
             assert await ears.heard("disconnect") in BY_LINE
-            with echoing(port):
+            with echoing(port) as second:
                 assert await ears.heard("auth") == [AUTH]
                 await talk.settled()
                 assert await talk.client.call("message-with-ack", *BINARY) == BINARY
                 await talk.client.leave()
+                assert await asyncio.to_thread(second.stop) == 0
             assert ears.names().count("connect") == 2

@@ -1,5 +1,6 @@
 """Unmodified official clients with this server in a process of its own: all that they promise their users."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
@@ -80,11 +81,12 @@ async def test_it_comes_back_to_a_server_that_was_started_anew(connected: Open, 
     with serve(state=tmp_path, port=port) as first:
         async with connected(first.url) as one:
             (before,) = await one.ears.heard("send_public_key")
-            assert first.stop() == 0
+            assert await asyncio.to_thread(first.stop) == 0
             assert await one.ears.heard("disconnect") in (["transport close"], ["transport error"])
             with serve(state=tmp_path, port=port) as second:
                 (after,) = await one.ears.heard("send_public_key")
                 assert after != before, "every start makes a key of its own"
                 assert await one.call("get_public_key") == [after]
                 await one.leave()
+                assert await asyncio.to_thread(second.stop) == 0
     assert first.stderr == second.stderr == ""

@@ -6,12 +6,14 @@ import re
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Literal, TypedDict, Unpack
 from urllib.parse import urlsplit
 
 from playwright.async_api import (
     Browser,
     BrowserContext,
+    CDPSession,
     ConsoleMessage,
     Error,
     Locator,
@@ -57,6 +59,20 @@ REFUSED = (
 async def launch(playwright: Playwright) -> Browser:
     expect.set_options(timeout=PATIENCE_MS)
     return await playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+
+
+async def processes_of(session: CDPSession) -> list[int]:
+    """The processes of the browser that this is a session of, without those that it names and that have ended: their
+    numbers may be other programs' by now, and 0 would mean all of ours."""
+    said = await session.send("SystemInfo.getProcessInfo")
+    return [process["id"] for process in said["processInfo"] if _is_a_browsers(process["id"])]
+
+
+def _is_a_browsers(process: int) -> bool:
+    try:
+        return b"chromium" in Path(f"/proc/{process}/cmdline").read_bytes()
+    except FileNotFoundError:
+        return False
 
 
 HARMLESS = ("WebSocket is closed before the connection is established",)
@@ -178,8 +194,9 @@ class Login:
         return cls(page)
 
     async def type_names(self, room: str, username: str) -> None:
-        await self.room.click()  # puts "room-" in and the cursor behind it, a frame later: only then can it be filled
+        await self.room.click()  # puts "room-" in, and the cursor behind it a frame later: only then can it be filled
         await expect(self.room).not_to_have_value("")
+        await self.page.evaluate("() => new Promise(requestAnimationFrame)")
         await self.room.fill(room)
         await self.username.fill(username)
 

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 from playwright.async_api import Browser, CDPSession, Playwright
 
-from tests.e2e.pages import ARGUMENTS, PATIENCE_MS, Complaints
+from tests.e2e.pages import ARGUMENTS, PATIENCE_MS, Complaints, processes_of
 from tests.programs import chromium
 
 # Playwright's arguments that make hidden pages as quick as others.
@@ -163,8 +163,7 @@ class Tabs:
     @asynccontextmanager
     async def asleep(self) -> AsyncIterator[None]:
         """The lid of the laptop is closed: not one process of this browser runs."""
-        said = await self._session.send("SystemInfo.getProcessInfo")
-        processes = [process["id"] for process in said["processInfo"]]
+        processes = await processes_of(self._session)
         _signal(processes, signal.SIGSTOP)
         try:
             yield

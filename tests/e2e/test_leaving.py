@@ -3,13 +3,12 @@
 import asyncio
 import os
 import signal
-from pathlib import Path
 
 from playwright.async_api import Playwright, expect
 
 from tests.client import Client, talking
 from tests.e2e.conftest import Enter
-from tests.e2e.pages import Complaints, Guest, Visits, launch
+from tests.e2e.pages import Complaints, Guest, Visits, launch, processes_of
 from tests.serving import Served
 
 SETTINGS = {"grace_time": 0.5}
@@ -45,14 +44,6 @@ async def test_by_the_button_by_closing_the_tab_and_by_a_crash(enter: Enter, ser
         await nobody_else_is_here(steve, watcher)
 
 
-def is_a_browsers(process: int) -> bool:
-    """Whether it is there still: its number may be another program's by now."""
-    try:
-        return b"chromium" in Path(f"/proc/{process}/cmdline").read_bytes()
-    except FileNotFoundError:
-        return False
-
-
 async def test_by_a_crash_of_the_whole_browser(
     enter: Enter, server: Served, playwright: Playwright, complaints: Complaints
 ) -> None:
@@ -62,12 +53,11 @@ async def test_by_a_crash_of_the_whole_browser(
         victim = await Guest.enter(await Visits(doomed, complaints).page(), server.url, "room-power", "Victim")
         await watcher.see_people("Watcher", "Steve", "Victim")
         session = await doomed.new_browser_cdp_session()
-        processes = (await session.send("SystemInfo.getProcessInfo"))["processInfo"]
+        processes = await processes_of(session)
         gone = asyncio.Event()
         doomed.once("disconnected", lambda _: gone.set())
         for process in processes:
-            if is_a_browsers(process["id"]):
-                os.kill(process["id"], signal.SIGKILL)
+            os.kill(process, signal.SIGKILL)
         await gone.wait()
         await watcher.see_people("Watcher", "Steve")
         assert len(steve.all("user_left")) == 1

@@ -157,7 +157,7 @@ async def test_a_restarted_server_has_lost_the_history_and_the_talk_goes_on(
     )
     await guest.say("before")
     await other.hears("before")
-    assert first.stop() == 0
+    assert await asyncio.to_thread(first.stop) == 0
     for each in (guest, other):
         await each.reaches("offline")
     await guest.write("meanwhile")
@@ -180,7 +180,7 @@ async def test_a_site_that_was_set_up_anew_says_so(
     complaints.expect(CUT_LINE)
     first = serving(port=port)
     guest = await enter("room-anew", "Guest", url=first.url)
-    first.stop()
+    await asyncio.to_thread(first.stop)
     await guest.reaches("offline")
     serving(port=port)
     await guest.comes_back("stopped")

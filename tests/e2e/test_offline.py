@@ -44,7 +44,7 @@ async def test_five_messages_written_offline_arrive_at_a_restarted_server(
     await guest.page.context.set_offline(True)
     await guest.reaches("offline")
     await write_five(guest)
-    assert first.stop() == 0
+    assert await asyncio.to_thread(first.stop) == 0
     await other.reaches("offline")
     again = serving(state=tmp_path, port=port)
     async with talking(again.url, "room-five", "Steve") as (steve,):
