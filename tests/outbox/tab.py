@@ -124,6 +124,10 @@ class Tab:
         await self.until(lambda: list(self.states().values()).count("sent") >= len(texts))
         assert self.texts == list(texts)
 
+    async def sees_people(self, *names: str) -> None:
+        """Waits until exactly these are listed, in the order of the alphabet."""
+        await self.until(lambda: self.people == list(names))
+
     def forget_notices(self) -> None:
         self._notices.clear()
 

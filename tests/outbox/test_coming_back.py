@@ -68,7 +68,7 @@ async def test_a_server_that_restarts(serving: Serving, tmp_path: Path, port: in
         await scene.writer.rests()
         for tab in (scene.writer, scene.reader):
             await tab.sees("before", *FIVE)
-            assert tab.people == ["Reader", "Writer"]
+            await tab.sees_people("Reader", "Writer")
             assert [notice for notice in tab.notices if notice[1] != "quiet"] == [HISTORY_LOST]
 
 
