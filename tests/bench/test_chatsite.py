@@ -11,9 +11,9 @@ import pytest
 
 from bench import load
 from bench.building import build
-from bench.certificate import make_certificate
 from bench.generator import Address, Fault, Generator, Shape, generating, site_of
 from bench.servers import serving
+from state import CERTIFICATE_FILE, own_certificate
 from tests.serving import Served, serve
 
 SHAPE = Shape(2, 3)
@@ -22,8 +22,9 @@ unlimited = functools.partial(serve, event_rate=100_000, event_burst=100_000)
 
 @pytest.fixture(params=["http", "https"])
 def served(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Served]:
-    certificate, key = make_certificate(tmp_path)
-    secure = functools.partial(unlimited, tls_certificate=certificate, tls_key=key)
+    own_certificate(tmp_path, "127.0.0.1")
+    pem = str(tmp_path / CERTIFICATE_FILE)
+    secure = functools.partial(unlimited, tls_certificate=pem, tls_key=pem)
     with (secure if request.param == "https" else unlimited)() as site:
         assert site.url.startswith(f"{request.param}://")
         yield site

@@ -19,6 +19,7 @@ from handlers.pages import PageFacts
 from protocol.session import Timing
 from tests.fakes import Echo
 from tests.programs import ROOT
+from tests.websocket import RawWebSocket
 
 MAX_PAYLOAD = 1000
 SALT = bytes(range(16))
@@ -46,6 +47,16 @@ async def until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(5):
         while not holds():  # noqa: ASYNC110 - there is nothing in the server that would tell us
             await asyncio.sleep(0)
+
+
+async def joined(port: int) -> RawWebSocket:
+    """A WebSocket that has joined the namespace, with nothing unread."""
+    client = await RawWebSocket.open(port)
+    client.send("40")
+    assert (await client.text())[0] == "0"
+    assert (await client.text()).startswith("40{")
+    assert await client.text() == '42["welcome"]'
+    return client
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from handlers.line import Lines
 from protocol.namespace import Departure
 from protocol.session import CloseReason
 from tests.fakes import Echo
-from tests.handlers.conftest import MAX_PAYLOAD, until
+from tests.handlers.conftest import MAX_PAYLOAD, joined, until
 from tests.websocket import BINARY, CLOSE, PING, PONG, QUERY, TEXT, RawWebSocket, frame
 
 pytestmark = pytest.mark.usefixtures("http_server")
@@ -30,16 +30,6 @@ breaches = pytest.mark.parametrize(("breach", "code"), BREACHES.values(), ids=li
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Clients that do not close their side are given up soon."""
     monkeypatch.setattr("handlers.websocket.CLOSE_SECONDS", PATIENCE)
-
-
-async def joined(port: int) -> RawWebSocket:
-    """A WebSocket that has joined the namespace, with nothing unread."""
-    client = await RawWebSocket.open(port)
-    client.send("40")
-    assert (await client.text())[0] == "0"
-    assert (await client.text()).startswith("40{")
-    assert await client.text() == '42["welcome"]'
-    return client
 
 
 async def heard_to_the_end(client: RawWebSocket) -> list[tuple[int, bytes]]:
@@ -159,27 +149,16 @@ async def test_a_client_that_says_that_it_closes_and_does_not_is_cut(http_port: 
         await all_lines_closed(lines)
 
 
+@pytest.mark.parametrize("answer", [b"", frame(CLOSE, b"")], ids=["silent", "answered"])
 @pytest.mark.usefixtures("impatient")
 @pytest.mark.gen_test
-async def test_a_client_that_does_not_answer_our_close_is_cut(
-    http_port: int, connections: Connections, lines: Lines
+async def test_a_client_that_stays_after_our_close_is_cut(
+    http_port: int, connections: Connections, lines: Lines, answer: bytes
 ) -> None:
     async with await joined(http_port) as client:
         (connection,) = connections._open.values()
         connection.close(CloseReason.FORCED_CLOSE)
-        assert await heard_to_the_end(client) == [(CLOSE, b"")]
-        await all_lines_closed(lines)
-
-
-@pytest.mark.usefixtures("impatient")
-@pytest.mark.gen_test
-async def test_a_client_that_answers_our_close_and_stays_is_cut(
-    http_port: int, connections: Connections, lines: Lines
-) -> None:
-    async with await joined(http_port) as client:
-        (connection,) = connections._open.values()
-        connection.close(CloseReason.FORCED_CLOSE)
-        client.raw(frame(CLOSE, b""))
+        client.raw(answer)
         assert await heard_to_the_end(client) == [(CLOSE, b"")]
         await all_lines_closed(lines)
 

@@ -8,20 +8,10 @@ from handlers.connections import Connections
 from handlers.websocket import WebSocketTransport
 from protocol.session import CloseReason
 from tests.fakes import Echo
-from tests.handlers.conftest import until
+from tests.handlers.conftest import joined, until
 from tests.websocket import CLOSE, PING, PONG, TEXT, RawWebSocket, frame
 
 pytestmark = pytest.mark.usefixtures("http_server")
-
-
-async def joined(port: int) -> RawWebSocket:
-    """A WebSocket that has joined the namespace, with nothing unread."""
-    client = await RawWebSocket.open(port)
-    client.send("40")
-    assert (await client.text())[0] == "0"
-    assert (await client.text()).startswith("40{")
-    assert await client.text() == '42["welcome"]'
-    return client
 
 
 async def with_much_unread(client: RawWebSocket, connections: Connections) -> WebSocketTransport:

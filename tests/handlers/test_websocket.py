@@ -14,20 +14,10 @@ from handlers.line import Line
 from handlers.websocket import WebSocketTransport
 from protocol.namespace import Departure
 from tests.fakes import Echo
-from tests.handlers.conftest import ALLOWED_ORIGIN, MAX_PAYLOAD, until
+from tests.handlers.conftest import ALLOWED_ORIGIN, MAX_PAYLOAD, joined, until
 from tests.websocket import BINARY, CLOSE, PING, PONG, QUERY, TEXT, Answer, RawWebSocket, Refusal, frame, request
 
 pytestmark = pytest.mark.usefixtures("http_server")
-
-
-async def opened(port: int) -> RawWebSocket:
-    """A WebSocket that has joined the namespace, with nothing unread."""
-    client = await RawWebSocket.open(port)
-    client.send("40")
-    assert (await client.text())[0] == "0"
-    assert (await client.text()).startswith("40{")
-    assert await client.text() == '42["welcome"]'
-    return client
 
 
 async def refusal(port: int, query: str = QUERY, **headers: str) -> Answer:
@@ -124,7 +114,7 @@ async def test_a_query_that_is_no_text_is_refused(http_port: int) -> None:
 
 @pytest.mark.gen_test
 async def test_a_session_survives_whoever_comes_with_its_id(http_port: int, connections: Connections) -> None:
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         (sid,) = connections._open
         answer = await refusal(http_port, f"EIO=3&transport=websocket&sid={sid}")
         assert json.loads(answer.body) == {"code": 3, "message": "Bad request"}
@@ -160,7 +150,7 @@ async def test_what_a_turn_says_to_one_leaves_in_one_write(
         written.append(data)
         write(line, data)
 
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         monkeypatch.setattr(Line, "write", noted)
         for number in range(100):
             echo.sockets[0].emit("a", number)
@@ -170,7 +160,7 @@ async def test_what_a_turn_says_to_one_leaves_in_one_write(
 
 @pytest.mark.gen_test
 async def test_a_client_that_keeps_its_socket_full_leaves_others_their_turn(http_port: int, echo: Echo) -> None:
-    async with await opened(http_port) as greedy, await opened(http_port) as modest:
+    async with await joined(http_port) as greedy, await joined(http_port) as modest:
         greedy.raw(frame(TEXT, b'42["a"]') * 30_000)
         await until(lambda: ("a",) in echo.diary)
         modest.send('421["b"]')
@@ -222,7 +212,7 @@ async def test_the_origin_counts_and_no_other_claim(http_port: int, claim: str) 
 async def test_pages_of_other_sites_do_not_learn_whether_a_session_is_known(
     http_port: int, connections: Connections
 ) -> None:
-    async with await opened(http_port):
+    async with await joined(http_port):
         (known,) = connections._open
         answers = [
             await refusal(http_port, f"{QUERY}&sid={sid}", Origin="http://evil.example") for sid in (known, "nobody")
@@ -235,7 +225,7 @@ async def test_pages_of_other_sites_do_not_learn_whether_a_session_is_known(
 
 @pytest.mark.gen_test
 async def test_texts_and_bytes_go_both_ways_in_order(http_port: int) -> None:
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         for number in range(200):
             client.send(f'42{number}["a",{number}]')
         assert [await client.text() for _ in range(200)] == [f"43{number}[{number}]" for number in range(200)]
@@ -246,7 +236,7 @@ async def test_texts_and_bytes_go_both_ways_in_order(http_port: int) -> None:
 
 @pytest.mark.gen_test
 async def test_small_frames_are_not_held_back(http_port: int, connections: Connections) -> None:
-    async with await opened(http_port):
+    async with await joined(http_port):
         (connection,) = connections._open.values()
         transport = connection._transport
         assert isinstance(transport, WebSocketTransport)
@@ -255,7 +245,7 @@ async def test_small_frames_are_not_held_back(http_port: int, connections: Conne
 
 @pytest.mark.gen_test
 async def test_a_message_may_come_in_fragments_with_control_frames_between(http_port: int) -> None:
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         client.raw(
             frame(TEXT, b"421[", fin=False) + frame(PING, b"there?") + frame(0, b'"a"', fin=False) + frame(0, b"]")
         )
@@ -266,7 +256,7 @@ async def test_a_message_may_come_in_fragments_with_control_frames_between(http_
 @pytest.mark.parametrize("as_bytes", [False, True])
 @pytest.mark.gen_test
 async def test_a_message_of_the_announced_size_is_taken(http_port: int, *, as_bytes: bool) -> None:
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         if as_bytes:
             client.send('451-1["nothing"]', bytes(MAX_PAYLOAD))
         else:
@@ -283,7 +273,7 @@ async def test_a_larger_one_is_refused_as_too_big(http_port: int, connections: C
         "announced": frame(BINARY, bytes(70_000))[:14],
     }
     for data in oversize.values():
-        async with await opened(http_port) as client:
+        async with await joined(http_port) as client:
             client.raw(data)
             assert await client.end() == 1009
         await until(lambda: not connections._open)
@@ -304,7 +294,7 @@ async def test_a_larger_one_is_refused_as_too_big(http_port: int, connections: C
 async def test_what_breaks_the_protocol_closes_the_websocket_properly(
     http_port: int, connections: Connections, echo: Echo, message: str | bytes
 ) -> None:
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         client.send(message)
         assert await client.end() == 0, "a close frame without a word of why"
         await until(lambda: not connections._open)
@@ -335,14 +325,14 @@ async def test_what_breaks_the_protocol_closes_the_websocket_properly(
 async def test_what_is_no_websocket_frame_ends_the_line_and_nothing_else(
     http_port: int, connections: Connections, echo: Echo, data: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         client.raw(data)
         await client.end()
         await until(lambda: not connections._open)
     assert [entry for entry in echo.diary if entry[0] == "a"] == []
     assert echo.diary[-1] == ("disconnected", echo.sockets[0].id, Departure.LOST)
     assert [record for record in caplog.records if record.levelname == "ERROR"] == []
-    async with await opened(http_port) as other:
+    async with await joined(http_port) as other:
         other.send('421["a"]')
         assert await other.text() == "431[]"
 
@@ -355,7 +345,7 @@ async def test_what_is_no_websocket_frame_ends_the_line_and_nothing_else(
 async def test_a_client_that_closes_is_answered_and_gone(
     http_port: int, connections: Connections, echo: Echo, payload: bytes
 ) -> None:
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         client.raw(frame(CLOSE, payload))
         assert await client.end() == int.from_bytes(payload[:2], "big")
         await until(lambda: not connections._open)
@@ -364,7 +354,7 @@ async def test_a_client_that_closes_is_answered_and_gone(
 
 @pytest.mark.gen_test
 async def test_a_client_that_vanishes_is_gone(http_port: int, connections: Connections, echo: Echo) -> None:
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         client.writer.transport.abort()
         await until(lambda: not connections._open)
         assert echo.diary[-1] == ("disconnected", echo.sockets[0].id, Departure.LOST)
@@ -374,7 +364,7 @@ async def test_a_client_that_vanishes_is_gone(http_port: int, connections: Conne
 async def test_a_client_that_leaves_on_purpose_is_told_apart_from_one_that_vanishes(
     http_port: int, connections: Connections, echo: Echo
 ) -> None:
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         client.send("41")
         client.writer.close()
         await until(lambda: not connections._open)
@@ -390,7 +380,7 @@ async def test_a_client_that_vanishes_with_much_unread_leaves_no_error_behind(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ResourceWarning)
         gc.collect()  # what earlier tests have left behind is not ours
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         echo.sockets[0].send(['42["x","' + "y" * 500_000 + '"]'] * 20)
         (connection,) = connections._open.values()
@@ -408,7 +398,7 @@ async def test_a_client_that_vanishes_with_much_unread_leaves_no_error_behind(
 async def test_a_client_that_does_not_read_is_closed_as_soon_as_too_much_waits(
     http_port: int, connections: Connections, echo: Echo
 ) -> None:
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         client.writer.transport.pause_reading()  # type: ignore[attr-defined]
         while connections._open:
             echo.sockets[0].emit("x", "y" * 90_000)
@@ -420,7 +410,7 @@ async def test_a_client_that_does_not_read_is_closed_as_soon_as_too_much_waits(
 async def test_when_the_server_stops_its_clients_are_told_that_it_goes_away(
     http_port: int, connections: Connections
 ) -> None:
-    async with await opened(http_port) as client:
+    async with await joined(http_port) as client:
         connections.close()
         assert (await refusal(http_port)).status == 503, "nobody comes in behind them"
         assert await client.end() == 1001
