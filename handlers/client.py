@@ -4,7 +4,8 @@ Knows nothing of transports, HTTP or rooms. Source: the Socket.IO protocol, revi
 """
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any
 
 from handlers.connection import ID_BYTES, Connection
 from protocol import Frame, Json, ProtocolError, socketio
@@ -19,22 +20,22 @@ MAX_UNANSWERED = 1000
 class ServerSocket:
     """One client in one namespace: protocol.namespace.Socket."""
 
-    __slots__ = ("_asked", "_client", "_id", "_namespace", "_number", "joined")
+    __slots__ = ("_asked", "_client", "_namespace", "_number", "_order", "id", "joined")
 
     def __init__(self, client: "Client", namespace: str) -> None:
         self._client = client
         self._namespace = namespace
-        self._id = secrets.token_urlsafe(ID_BYTES)
+        self.id = secrets.token_urlsafe(ID_BYTES)
         self._number = 0
         self._asked: dict[int, Callable[[list[Json]], None]] = {}
+        self._order: Callable[[Sequence[Frame]], None] | None = None
         self.joined = False
 
-    @property
-    def id(self) -> str:
-        return self._id
+    def order(self, say: Callable[[Sequence[Frame]], None] | None) -> None:
+        self._order = say
 
     def emit(self, event: str, *args: Json) -> None:
-        self.send(socketio.encode(Packet(PacketType.EVENT, self._namespace, data=[event, *args])))
+        self._say(socketio.encode(Packet(PacketType.EVENT, self._namespace, data=[event, *args])))
 
     def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
         if not self.joined:
@@ -45,11 +46,18 @@ class ServerSocket:
         number = self._number
         self._number += 1
         self._asked[number] = answered
-        self.send(socketio.encode(Packet(PacketType.EVENT, self._namespace, number, [event, *args])))
+        self._say(socketio.encode(Packet(PacketType.EVENT, self._namespace, number, [event, *args])))
+
+    def acknowledge(self, number: int, args: list[Json]) -> None:
+        """What the client asked for an answer to has been done."""
+        self._say(socketio.encode_ack(self._namespace, number, args))
 
     def send(self, frames: Sequence[Frame], *, last: bool = False) -> None:
         if self.joined:
             self._client.connection.send(frames, last=last)
+
+    def _say(self, frames: Sequence[Frame]) -> None:
+        (self._order or self.send)(frames)
 
     def disconnect(self) -> None:
         if self.joined:
@@ -78,29 +86,31 @@ class Client:
         self._sockets.pop(namespace).joined = False
         self.connection.send(socketio.encode(Packet(PacketType.DISCONNECT, namespace)))
 
-    async def message(self, data: str | bytes) -> None:
+    def message(self, data: str | bytes) -> Coroutine[Any, Any, None] | None:
         packet = self._decoder.feed(data)
         if packet is None:
-            return
+            return None
+        socket = self._sockets.get(packet.namespace)
+        if socket is not None and packet.type is PacketType.EVENT:
+            return self._event(socket, packet)
         if packet.type is PacketType.CONNECT:
             self._connect(packet)
-            return
-        socket = self._sockets.get(packet.namespace)
-        if socket is None:
+        elif socket is None:
             raise ProtocolError("a packet for a namespace that is not joined")
-        match packet.type:
-            case PacketType.EVENT:
-                answer = await self._namespaces[packet.namespace].event(socket, packet.data[0], packet.data[1:])
-                if packet.id is not None:
-                    socket.send(socketio.encode_ack(packet.namespace, packet.id, answer))
-            case PacketType.ACK if packet.id is not None:
-                socket.answer(packet.id, packet.data)
-            case PacketType.DISCONNECT:
-                del self._sockets[packet.namespace]
-                socket.joined = False
-                self._namespaces[packet.namespace].disconnected(socket, Departure.LEFT)
-            case _:
-                raise ProtocolError("a packet that only servers send")
+        elif packet.type is PacketType.ACK and packet.id is not None:
+            socket.answer(packet.id, packet.data)
+        elif packet.type is PacketType.DISCONNECT:
+            del self._sockets[packet.namespace]
+            socket.joined = False
+            self._namespaces[packet.namespace].disconnected(socket, Departure.LEFT)
+        else:
+            raise ProtocolError("a packet that only servers send")
+        return None
+
+    async def _event(self, socket: ServerSocket, packet: Packet) -> None:
+        answer = await self._namespaces[packet.namespace].event(socket, packet.data[0], packet.data[1:])
+        if packet.id is not None:
+            socket.acknowledge(packet.id, answer)
 
     def closed(self) -> None:
         sockets, self._sockets = self._sockets, {}

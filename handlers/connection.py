@@ -6,8 +6,8 @@ fakes for the transport and the clock. Source: the Engine.IO protocol, revision 
 
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Protocol
 
 from protocol import Frame, ProtocolError, engineio
 from protocol.batch import Batch
@@ -49,6 +49,9 @@ class Transport(Protocol):
     def send(self, batch: Batch) -> None:
         """Sends; whoever owns it calls `Connection.flush` when it is writable again."""
 
+    def offer(self, batch: Batch) -> bool:
+        """Sends if that may be done now; answers whether it did."""
+
     def busy(self) -> bool:
         """Whether what it has brought, or is bringing, is not yet handled."""
 
@@ -62,8 +65,9 @@ class Transport(Protocol):
 class Application(Protocol):
     """What speaks over a connection: Socket.IO, mostly (handlers.client.Client)."""
 
-    async def message(self, data: str | bytes) -> None:
-        """One message of the client. Raises ProtocolError for what its protocol does not allow."""
+    def message(self, data: str | bytes) -> Coroutine[Any, Any, None] | None:
+        """One message of the client. Answers what is still to be awaited, if anything is. Raises ProtocolError for what
+        its protocol does not allow, at once or when awaited."""
 
     def closed(self) -> None:
         """The connection is over. Called once."""
@@ -107,12 +111,13 @@ class Connection:
         """The one that is in use now."""
         return self._transport
 
-    async def receive(self, frame: Frame, transport: Transport) -> None:
+    def receive(self, frame: Frame, transport: Transport) -> Coroutine[Any, Any, None]:
         """A frame came in over a WebSocket."""
-        if frame[:1] == MESSAGE and transport is self._transport:
-            if self.session.closed is None:  # all that a session says to a message
-                await self._message(frame[1:])
-            return
+        if frame[:1] == MESSAGE and transport is self._transport and self.session.closed is None:
+            return self._message(frame[1:])  # all that becomes of a message in the end, and they are many
+        return self._receive(frame, transport)
+
+    async def _receive(self, frame: Frame, transport: Transport) -> None:
         try:
             packet = engineio.decode(frame)
         except ProtocolError:
@@ -145,16 +150,15 @@ class Connection:
         if (
             last
             and not session.waiting
-            and isinstance(frames, Batch)
             and session.closed is None
-            and self._transport.writable()
+            and isinstance(frames, Batch)
+            and self._transport.offer(frames)
         ):
-            self._transport.send(frames)  # queued and taken in one step
-            return
+            return  # queued and taken in one step
         events = session.send(frames)
         if events:
             self._apply(events)
-        elif self.session.waiting > FLUSH_BYTES:
+        elif session.waiting > FLUSH_BYTES:
             self.flush()  # who reads well must not be taken for slow because a turn brought much
         else:
             self._transport.wanted(self)
@@ -198,7 +202,9 @@ class Connection:
 
     async def _message(self, data: str | bytes) -> None:
         try:
-            await self._application.message(data)
+            to_await = self._application.message(data)
+            if to_await is not None:
+                await to_await
         except ProtocolError as error:
             logger.info("a connection broke the protocol: %s", error)
             self.close(CloseReason.FORCED_CLOSE)

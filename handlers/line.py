@@ -143,15 +143,23 @@ class Line:
         """Whether all that was written is on its way."""
         return not self._unsent
 
-    def write(self, data: bytes) -> None:
-        """Sends what the socket takes; the rest follows when it takes more."""
+    def offer(self, data: bytes) -> bool:
+        """Writes, unless something waits already; answers whether it did."""
         if self._unsent:
-            self._unsent += data
-            return
-        sent = self._send(data)
+            return False
+        try:
+            sent = self.socket.send(data)
+        except OSError as error:
+            sent = self._failed(error, data)
         if sent < len(data):
             self._unsent = data[sent:]
             self._watch()
+        return True
+
+    def write(self, data: bytes) -> None:
+        """Sends what the socket takes; the rest follows when it takes more."""
+        if not self.offer(data):
+            self._unsent += data
 
     def read(self) -> None:
         """Something has come, or the end."""
@@ -178,7 +186,11 @@ class Line:
         """The socket takes more."""
         if not self._unsent:
             return
-        self._unsent = self._unsent[self._send(self._unsent) :]
+        try:
+            sent = self.socket.send(self._unsent)
+        except OSError as error:
+            sent = self._failed(error, self._unsent)
+        self._unsent = self._unsent[sent:]
         if self._unsent:
             return
         if self._finishing:
@@ -209,14 +221,12 @@ class Line:
         self.socket.close()
         self._lines.forget(self)
 
-    def _send(self, data: bytes) -> int:
-        try:
-            return self.socket.send(data)
-        except _NOT_NOW:
-            return 0
-        except OSError:
-            # Whoever writes is in the middle of something. Reading tells the owner, when its turn comes.
-            return len(data)
+    @staticmethod
+    def _failed(error: OSError, data: bytes) -> int:
+        """How much of `data` is off our hands, although sending it did not work."""
+        # Where the line broke: whoever writes is in the middle of something. Reading tells the owner, when its turn
+        # comes.
+        return 0 if isinstance(error, _NOT_NOW) else len(data)
 
     def _shut(self) -> None:
         with contextlib.suppress(OSError):

@@ -59,6 +59,11 @@ class PollingTransport:
         if poll is not None:
             poll.set_result(encode_payload(batch))
 
+    def offer(self, batch: Batch) -> bool:
+        writable = self.writable()
+        self.send(batch)
+        return writable
+
     def retire(self) -> None:
         self.send(Batch([NOOP]))
 

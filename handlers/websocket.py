@@ -60,6 +60,11 @@ class WebSocketTransport:
     def send(self, batch: Batch) -> None:
         self._line.write(batch.wire())
 
+    def offer(self, batch: Batch) -> bool:
+        if self._closing is not None:
+            return False
+        return self._line.offer(batch.wire())
+
     def busy(self) -> bool:
         return False
 
@@ -136,8 +141,12 @@ class WebSocketTransport:
             self._ping = event.data
             self._pong()
             return
-        self._flush()  # what came before is answered
-        self.say_goodbye(event.code)
+        self._lines.soon(lambda: self._end(event.code))  # what came before in this turn is answered first
+
+    def _end(self, code: int | None) -> None:
+        """The peer has said its last frame, or may say nothing any more."""
+        self._flush()
+        self.say_goodbye(code)
         self._line.finish()
         self._lost()
 
@@ -154,11 +163,8 @@ class WebSocketTransport:
 
     def _fail(self, code: CloseCode) -> None:
         """The peer broke the protocol: it is told, and nothing that it says counts any more. Source: section 7.1.7."""
-        self._flush()  # what came before is answered
-        self.say_goodbye(code)
         self._line.read_on(True)  # what is left unread would turn the end into a reset, and lose the last frame
-        self._line.finish()
-        self._lost()
+        self._lines.soon(lambda: self._end(code))  # what came before in this turn is answered first
 
     def _lost(self) -> None:
         connection, self.connection = self.connection, None

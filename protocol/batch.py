@@ -1,45 +1,43 @@
 """Frames that travel together: measured once and encoded once, however many clients they go to."""
 
 from collections.abc import Iterable, Sequence
+from itertools import chain
 
 from protocol import Frame, websocket
 
 
 class Batch(list[Frame]):
-    """Frames in order. `size`: bytes of all of them, `largest`: of the largest. Made once, and not changed then."""
+    """Frames in order, made once and not changed then."""
 
-    __slots__ = ("_parts", "_wire", "largest", "size")
+    __slots__ = ("_measures", "_parts", "_wire")
 
     def __init__(self, frames: Iterable[Frame], parts: "Sequence[Batch]" = ()) -> None:
         super().__init__(frames)
-        self._wire: bytes | None = None
         self._parts = parts
-        if len(self) == 1:  # as almost all are
-            self.size = self.largest = _size(self[0])
-        else:
-            sizes = [_size(frame) for frame in self]
-            self.size, self.largest = sum(sizes), max(sizes, default=0)
+        self._measures: tuple[int, int] | None = None
+        self._wire: bytes | None = None
 
     @classmethod
-    def joined(cls, batches: "list[Batch]") -> "Batch":
+    def joined(cls, batches: "Sequence[Batch]") -> "Batch":
         """One batch of several, whose parts stay encoded."""
-        if len(batches) == 1:
-            return batches[0]
-        whole = cls((), batches)
-        for batch in batches:
-            whole += batch
-            whole.size += batch.size
-            whole.largest = max(whole.largest, batch.largest)
-        return whole
+        return batches[0] if len(batches) == 1 else cls(chain.from_iterable(batches), batches)
+
+    def measure(self) -> tuple[int, int]:
+        """The bytes of all of them, and of the largest."""
+        if self._measures is None:
+            sizes = [_size(frame) for frame in self]
+            self._measures = sum(sizes), max(sizes, default=0)
+        return self._measures
 
     def wire(self) -> bytes:
         """All of them as WebSocket frames."""
         if self._wire is None:
-            if len(self) == 1:
+            if self._parts:
+                self._wire, self._parts = b"".join([part.wire() for part in self._parts]), ()
+            elif len(self) == 1:  # as almost all are
                 self._wire = websocket.encode(self[0])
             else:
-                parts = [batch.wire() for batch in self._parts] or [websocket.encode(frame) for frame in self]
-                self._wire, self._parts = b"".join(parts), ()
+                self._wire = b"".join([websocket.encode(frame) for frame in self])
         return self._wire
 
 

@@ -28,6 +28,10 @@ class Socket(Protocol):
     def id(self) -> str:
         """The Socket.IO socket id: known to both sides, no secret, never the Engine.IO session id."""
 
+    def order(self, say: "Callable[[Sequence[Frame]], None] | None") -> None:
+        """From now on whatever is said to this client alone, acks too, goes to `say`, which brings it in order with
+        what is said to many and hands it to `send`. None: no longer."""
+
     def emit(self, event: str, *args: Json) -> None:
         """Queues one event for this client."""
 
@@ -35,8 +39,9 @@ class Socket(Protocol):
         """Queues one event; its ack's arguments go to `answered`, once, or never if the client goes first."""
 
     def send(self, frames: Sequence[Frame], *, last: bool = False) -> None:
-        """Queues frames that were encoded once for many clients (`protocol.socketio.encode`, `protocol.batch`). `last`:
-        nothing more is expected to be said in this turn of the loop, so that they may leave at once."""
+        """Queues frames as they are, encoded once for many clients perhaps (`protocol.socketio.encode`,
+        `protocol.batch`). `last`: nothing more is expected to be said in this turn of the loop, so that they may leave
+        at once."""
 
     def disconnect(self) -> None:
         """Tells the client that it is out (it will not come back by itself) and forgets it."""

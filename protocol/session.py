@@ -100,15 +100,16 @@ class Session:
     """
 
     __slots__ = (
-        *("_closed", "_connect_due", "_largest", "_outbox", "_ping_due", "_pong_due", "_timing", "_upgrade"),
-        *("_upgrade_due", "sid", "via", "waiting"),
+        *("_connect_due", "_largest", "_outbox", "_ping_due", "_pong_due", "_timing", "_upgrade", "_upgrade_due"),
+        *("closed", "sid", "via", "waiting"),
     )
 
     def __init__(self, sid: str, via: Via, timing: Timing, now: float) -> None:
         self.sid = sid
         self.via = via
         self._timing = timing
-        self._closed: CloseReason | None = None
+        self.closed: CloseReason | None = None
+        """The reason it is over, None while it is open."""
         self._outbox: list[Batch] = []
         self.waiting = self._largest = 0
         """Bytes that are queued, and those of the largest frame in it."""
@@ -122,18 +123,13 @@ class Session:
         self.send([encode(handshake.packet())])
 
     @property
-    def closed(self) -> CloseReason | None:
-        """The reason it is over, None while it is open."""
-        return self._closed
-
-    @property
     def probing(self) -> bool:
         """Whether a client waits for its polls to end, so that none may be held."""
         return self._upgrade is _Upgrade.PROBED
 
     def receive(self, packet: Packet, *, via: Via, now: float) -> list[Event]:
         """A packet came over `via`, which is not the current transport only while an upgrade is under way."""
-        if self._closed is not None:
+        if self.closed is not None:
             return []
         if via is not self.via:
             return self._receive_upgrading(packet, now)
@@ -154,7 +150,7 @@ class Session:
 
     def begin_upgrade(self, now: float) -> bool:
         """A WebSocket with this session's sid was opened. False where it must be closed: one at a time, once."""
-        if self._closed is not None or self.via is not Via.POLLING or self._upgrade is not _Upgrade.NONE:
+        if self.closed is not None or self.via is not Via.POLLING or self._upgrade is not _Upgrade.NONE:
             return False
         self._upgrade, self._upgrade_due = _Upgrade.OPENED, now + self._timing.upgrade_timeout
         return True
@@ -187,30 +183,30 @@ class Session:
         """Queues encoded packets. Whoever has let more than `outbox_bytes` pile up when more comes is closed as a
         slow consumer. The largest frame does not count, so that a long log can be sent and something behind it; the
         outbox exceeds the bound by no more than that frame and one call's."""
-        if self._closed is not None:
+        if self.closed is not None:
             return []
         if self.waiting - self._largest > self._timing.outbox_bytes:
             return self.close(CloseReason.SLOW_CONSUMER)
         batch = frames if isinstance(frames, Batch) else Batch(frames)
+        size, largest = batch.measure()
         self._outbox.append(batch)
-        self.waiting += batch.size
-        if batch.largest > self._largest:  # noqa: PLR1730 - for everybody, always; `max` takes three times as long
-            self._largest = batch.largest
+        self.waiting += size
+        self._largest = max(self._largest, largest)
         return []
 
     def take(self, at_most: int | None = None) -> Batch:
         """What is queued, for the current transport to send now: all of it, or until it is so many bytes or more."""
-        batches, self._outbox = self._outbox, []
+        queued, self._outbox = self._outbox, []
         if at_most is not None and self.waiting > at_most:
             taken = 0
-            for count, batch in enumerate(batches, 1):
-                taken += batch.size
+            for count, batch in enumerate(queued, 1):
+                taken += batch.measure()[0]
                 if taken >= at_most:
-                    batches, self._outbox = batches[:count], batches[count:]
+                    queued, self._outbox = queued[:count], queued[count:]
                     break
-        self.waiting = sum([batch.size for batch in self._outbox])
-        self._largest = max([batch.largest for batch in self._outbox], default=0)
-        return Batch.joined(batches)
+        self.waiting = sum([batch.measure()[0] for batch in self._outbox])
+        self._largest = max([batch.measure()[1] for batch in self._outbox], default=0)
+        return Batch.joined(queued)
 
     def deadline(self) -> float | None:
         """When `tick` must be called at the latest; None once closed."""
@@ -237,9 +233,9 @@ class Session:
 
     def close(self, reason: CloseReason) -> list[Event]:
         """Ends the session; idempotent, the first reason stays. What was queued is still there to be taken."""
-        if self._closed is not None:
+        if self.closed is not None:
             return []
-        self._closed = reason
+        self.closed = reason
         self._ping_due = self._pong_due = self._connect_due = self._upgrade_due = None
         self._upgrade = _Upgrade.NONE
         return [Closed(reason)]

@@ -2,8 +2,11 @@
 
 import json
 import math
+from json.encoder import encode_basestring_ascii as quote
 
 from protocol import Json, ProtocolError
+
+__all__ = ["dump", "load", "quote"]
 
 
 def load(text: str) -> Json:
@@ -42,4 +45,5 @@ def _finite(digits: str) -> float:
 
 # Made once: the functions of the module make one for each call that wants anything special.
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+# What holds itself is too deep, too, which is noticed without looking for it.
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)

@@ -6,6 +6,7 @@ Source: RFC 6455, sections 5 (framing), 7.4 (close codes) and 8.1 (UTF-8). No ex
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
+from struct import Struct
 from typing import Final
 
 from protocol import Frame, ProtocolError
@@ -82,12 +83,16 @@ def encode_close(code: int | None) -> bytes:
     return _head(Opcode.CLOSE, 0) if code is None else _head(Opcode.CLOSE, 2) + code.to_bytes(2, "big")
 
 
+_MEDIUM_HEAD: Final = Struct("!BBH").pack
+_LONG_HEAD: Final = Struct("!BBQ").pack
+
+
 def _head(opcode: Opcode, length: int) -> bytes:
     if length < MEDIUM:
         return bytes((FIN | opcode, length))
     if length < 1 << 16:
-        return bytes((FIN | opcode, MEDIUM)) + length.to_bytes(2, "big")
-    return bytes((FIN | opcode, LONG)) + length.to_bytes(8, "big")
+        return _MEDIUM_HEAD(FIN | opcode, MEDIUM, length)
+    return _LONG_HEAD(FIN | opcode, LONG, length)
 
 
 def unmask(mask: bytes, data: bytes) -> bytes:
@@ -142,11 +147,12 @@ class Receiver:
         """The next event, or None until there is more data. Raises FrameError."""
         try:
             while not self._over:
+                if self._at == len(self._data):
+                    self._data, self._at = b"", 0
+                    return None
                 frame = self._frame()
                 if frame is None:
-                    if self._at == len(self._data):
-                        self._data, self._at = b"", 0
-                    elif self._at:
+                    if self._at:
                         self._forget()
                     return None
                 event = self._event(*frame)
@@ -183,8 +189,11 @@ class Receiver:
             size = 2 if length == MEDIUM else 8
             if there < 2 + size:
                 return None
-            length, at = _longer(int.from_bytes(data[at : at + size], "big"), size), at + size
-        self._check(first, length)
+            length, at = int.from_bytes(data[at : at + size], "big"), at + size
+            if length < (MEDIUM if size == 2 else 1 << 16) or length >= 1 << 63:
+                raise FrameError(CloseCode.PROTOCOL_ERROR, "a length that is not written as it must be")
+        if first != _TEXT or self._kind is not None or length > self._max_bytes:  # hardly ever
+            self._check(first, length)
         payload = at + 4
         end = payload + length
         if end > len(data):
@@ -238,13 +247,6 @@ class Receiver:
         whole, kind = bytes(self._fragments + payload) if self._fragments else payload, self._kind
         self._kind, self._fragments = None, b""
         return _text(whole) if kind is Opcode.TEXT else whole
-
-
-def _longer(length: int, size: int) -> int:
-    """A length of two or eight bytes, which must not have fitted into fewer. Source: section 5.2."""
-    if length < (MEDIUM if size == 2 else 1 << 16) or length >= 1 << 63:
-        raise FrameError(CloseCode.PROTOCOL_ERROR, "a length that is not written as it must be")
-    return length
 
 
 def _text(data: bytes) -> str:

@@ -4,7 +4,7 @@ nodes.
 What a room says in one turn of the loop is told at its end, in one piece that is made once for all.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from protocol import Frame, Json
 from protocol.batch import Batch
@@ -17,13 +17,37 @@ UNTOLD_BYTES = 65_536
 
 
 class _Seat:
-    """A member's socket, and how much of what is untold it has been told by itself."""
+    """A member's socket, and what it alone is told: after how many of the room's untold words which."""
 
-    __slots__ = ("socket", "told")
+    __slots__ = ("own", "room", "socket")
 
-    def __init__(self, socket: Socket) -> None:
+    def __init__(self, room: "_Room", socket: Socket) -> None:
+        self.room = room
         self.socket = socket
-        self.told = 0
+        self.own: list[tuple[int, Batch]] = []
+        socket.order(self.say)
+
+    def say(self, frames: Sequence[Frame]) -> None:
+        """To this member alone, behind what the room has said so far."""
+        before = len(self.room.untold)
+        if not before:
+            self.socket.send(frames)
+            return
+        self.own.append((before, Batch(frames)))
+        self.room.grow(frames)
+
+    def tell(self, whole: Batch, untold: list[Batch]) -> None:
+        """`whole` is made of `untold`."""
+        if self.own:
+            own, self.own = self.own, []
+            parts, told = list[Batch](), 0
+            for before, batch in own:
+                if before > told:
+                    parts += untold[told:before]
+                    told = before
+                parts.append(batch)
+            whole = Batch.joined(parts + untold[told:])
+        self.socket.send(whole, last=True)
 
 
 class _Room:
@@ -36,6 +60,12 @@ class _Room:
         self.untold: list[Batch] = []
         self.size = 0
 
+    def grow(self, frames: Sequence[Frame]) -> None:
+        """These wait to be told, too."""
+        self.size += len(frames[0]) if len(frames) == 1 else sum(map(len, frames))
+        if self.size > UNTOLD_BYTES:
+            self.tell()
+
     def tell(self) -> None:
         """Everybody here gets what is untold."""
         if not self.untold:
@@ -44,11 +74,7 @@ class _Room:
         whole = Batch.joined(untold)
         # A slow consumer may be closed by its own `send`, which frees its seat.
         for seat in tuple(self.seats.values()):
-            told, seat.told = seat.told, 0
-            if not told:
-                seat.socket.send(whole, last=True)
-            elif told < len(untold):
-                seat.socket.send(Batch.joined(untold[told:]), last=True)
+            seat.tell(whole, untold)
 
 
 class Hub:
@@ -67,7 +93,9 @@ class Hub:
             here = self._rooms[room] = _Room()
         here.tell()
         before = here.seats.get(member)
-        here.seats[member] = _Seat(socket)
+        if before is not None:
+            before.socket.order(None)
+        here.seats[member] = _Seat(here, socket)
         return before.socket if before else None
 
     def leave(self, room: RoomAddress, member: MemberId, socket: Socket | None = None) -> Socket | None:
@@ -80,6 +108,7 @@ class Hub:
         if not self._holds(here, member, socket):
             return None  # it was too slow for that
         held = here.seats.pop(member)
+        held.socket.order(None)
         if not here.seats:
             del self._rooms[room]
         return held.socket
@@ -94,25 +123,12 @@ class Hub:
         here = self._rooms.get(room)
         if here is None:
             return
-        batch = Batch(frames)
-        here.untold.append(batch)
-        here.size += batch.size
-        if here.size > UNTOLD_BYTES:
-            here.tell()
-        elif len(here.untold) == 1:
+        here.untold.append(Batch(frames))
+        if len(here.untold) == 1:
             self._due.append(here)
             if len(self._due) == 1:
                 self._soon(self._tell)
-
-    def catch_up(self, room: RoomAddress, member: MemberId) -> None:
-        """Tells one member what the room has said so far, ahead of what it is about to be told alone."""
-        here = self._rooms.get(room)
-        if here is None or not here.untold:
-            return
-        seat = here.seats.get(member)
-        if seat is not None and seat.told < len(here.untold):
-            told, seat.told = seat.told, len(here.untold)
-            seat.socket.send(Batch.joined(here.untold[told:]))
+        here.grow(frames)
 
     def _tell(self) -> None:
         due, self._due = self._due, []

@@ -90,6 +90,11 @@ class FakeTransport:
         assert frames, "nothing was sent"
         self.sent += frames
 
+    def offer(self, frames: Sequence[Frame]) -> bool:
+        if self.open:
+            self.send(frames)
+        return self.open
+
     def busy(self) -> bool:
         return self.posting
 

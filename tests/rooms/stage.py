@@ -61,9 +61,13 @@ class FakeSocket:
     connected: bool = True
     breaks: Callable[[], None] | None = None
     """Called instead of the next send: how a consumer that is too slow is closed in the middle of it."""
+    say: Callable[[Sequence[Frame]], None] | None = None
+
+    def order(self, say: Callable[[Sequence[Frame]], None] | None) -> None:
+        self.say = say
 
     def emit(self, event: str, *args: Json) -> None:
-        self.send(encode(Packet(PacketType.EVENT, data=[event, *args])))
+        (self.say or self.send)(encode(Packet(PacketType.EVENT, data=[event, *args])))
 
     def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
         raise AssertionError("the chat asks for no acks")

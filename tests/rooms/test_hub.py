@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from protocol import Frame, Json
+from protocol.batch import Batch
 from protocol.socketio import Decoder
 from rooms.hub import UNTOLD_BYTES, Hub, encode_event
 from rooms.model import MemberId, RoomAddress
@@ -20,9 +21,13 @@ class Chair:
     id: str = "socket"
     sent: list[Sequence[Frame]] = field(default_factory=list)
     leaves: Hub | None = None
+    say: Callable[[Sequence[Frame]], None] | None = None
+
+    def order(self, say: Callable[[Sequence[Frame]], None] | None) -> None:
+        self.say = say
 
     def emit(self, event: str, *args: Json) -> None:
-        self.send(encode_event(event, *args))
+        (self.say or self.send)(encode_event(event, *args))
 
     def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
         raise AssertionError("the hub asks nobody anything")
@@ -125,20 +130,58 @@ def test_what_a_room_says_in_a_turn_is_told_in_one_piece_to_all() -> None:
     assert told(ann) == [["a", "b", "c"], ["d"]]
 
 
-def test_who_is_told_something_alone_gets_what_the_room_said_before_first_and_once() -> None:
+def test_what_a_member_is_told_alone_comes_where_it_was_said_and_in_the_same_piece() -> None:
     turn, ann, bob = Turn(), Chair(), Chair()
     hub = Hub(turn.soon)
     hub.enter(ROOM, ANN, ann)
     hub.enter(ROOM, BOB, bob)
+    ann.emit("first")
+    assert told(ann) == [["first"]], "there is nothing to wait for"
     hub.broadcast(ROOM, "a")
-    hub.catch_up(ROOM, ANN)
-    hub.catch_up(ROOM, ANN)
     ann.emit("alone")
+    ann.emit("alone too")
     hub.broadcast(ROOM, "b")
     hub.broadcast(ROOM, "c")
+    ann.emit("last")
+    assert told(ann) == [["first"]]
     turn.end()
-    assert told(ann) == [["a"], ["alone"], ["b", "c"]]
+    assert told(ann) == [["first"], ["a", "alone", "alone too", "b", "c", "last"]]
     assert told(bob) == [["a", "b", "c"]]
+    whole = ann.sent[-1]
+    assert isinstance(whole, Batch)
+    assert whole.wire() == Batch(list(whole)).wire(), "the same on the wire as one by one"
+    hub.broadcast(ROOM, "d")
+    turn.end()
+    assert told(ann)[2:] == [["d"]], "what was said alone is said once"
+
+
+def test_who_has_gone_or_was_replaced_is_told_things_alone_at_once() -> None:
+    turn, old, new = Turn(), Chair(), Chair()
+    hub = Hub(turn.soon)
+    hub.enter(ROOM, ANN, old)
+    hub.broadcast(ROOM, "a")
+    old.emit("alone")
+    hub.enter(ROOM, ANN, new)
+    assert told(old) == [["a", "alone"]]
+    hub.broadcast(ROOM, "b")
+    old.emit("out")
+    new.emit("in")
+    assert told(old) == [["a", "alone"], ["out"]]
+    assert told(new) == []
+    hub.leave(ROOM, ANN, new)
+    assert told(new) == [["b", "in"]]
+    new.emit("bye")
+    turn.end()
+    assert told(new) == [["b", "in"], ["bye"]]
+
+
+def test_much_that_is_said_to_one_member_alone_is_told_before_the_turn_ends() -> None:
+    turn, ann = Turn(), Chair()
+    hub = Hub(turn.soon)
+    hub.enter(ROOM, ANN, ann)
+    hub.broadcast(ROOM, "a")
+    ann.emit("alone", "x" * UNTOLD_BYTES)
+    assert told(ann) == [["a", "alone"]]
 
 
 def test_who_comes_in_the_middle_of_a_turn_hears_only_what_is_said_afterwards_and_who_goes_what_was_before() -> None:

@@ -65,6 +65,12 @@ class Line:
         if not self.cut:
             self.down += frames
 
+    def offer(self, frames: Sequence[Frame]) -> bool:
+        if not self.writable():
+            return False
+        self.send(frames)
+        return True
+
     def busy(self) -> bool:
         return self._reading is not None
 

@@ -157,7 +157,7 @@ def whatever_piles_up_is_kept(patch: pytest.MonkeyPatch) -> None:
     def keeping(self: Session, frames: Any) -> Any:  # noqa: ANN401 - frames
         if self.closed is None:
             self._outbox.append(Batch(frames))
-            self.waiting += self._outbox[-1].size
+            self.waiting += self._outbox[-1].measure()[0]
         return []
 
     patch.setattr(Session, "send", keeping)
