@@ -31,6 +31,10 @@ class ServerSocket:
         self._order: Callable[[Sequence[Frame]], None] | None = None
         self.joined = False
 
+    def move(self, number: int) -> None:
+        if self.joined:
+            self._client.connection.move(number)
+
     def order(self, say: Callable[[Sequence[Frame]], None] | None) -> None:
         self._order = say
 

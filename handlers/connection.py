@@ -52,6 +52,9 @@ class Transport(Protocol):
     def offer(self, batch: Batch) -> bool:
         """Sends if that may be done now; answers whether it did."""
 
+    def move(self, number: int) -> None:
+        """What it brings is best handled together with what others with this number bring."""
+
     def busy(self) -> bool:
         """Whether what it has brought, or is bringing, is not yet handled."""
 
@@ -92,6 +95,7 @@ class Connection:
         self.session = Session(secrets.token_urlsafe(ID_BYTES), via, timing, clock.time())
         self._transport = transport
         self._candidate: Transport | None = None
+        self._number = 0
         self._clock = clock
         self._on_closed = on_closed
         self._hold: Cancellable | None = None
@@ -174,6 +178,11 @@ class Connection:
         while self.session.waiting and self._transport.writable():
             self._transport.send(self.session.take(FLUSH_BYTES))
 
+    def move(self, number: int) -> None:
+        """What this client sends is best handled together with what others with this number send."""
+        self._number = number
+        self._transport.move(number)
+
     def begin_upgrade(self, transport: Transport) -> bool:
         """A WebSocket asks to take over. False where it must be closed."""
         if not self.session.begin_upgrade(self._clock.time()):
@@ -240,6 +249,7 @@ class Connection:
         if self._candidate is not None:
             before, self._transport, self._candidate = self._transport, self._candidate, None
             before.retire()
+            self._transport.move(self._number)
             self.flush()
 
     def _give_up_candidate(self, reason: CloseReason = CloseReason.TRANSPORT_ERROR) -> None:

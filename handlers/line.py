@@ -1,8 +1,11 @@
 """Sockets past their HTTP: what has come is read once a turn of the loop, what is to go is written once a turn. Knows
 neither WebSocket frames nor sessions.
 
-A selector of its own watches the sockets, and the loop watches that as one file: many that are ready cost the loop one
-call. Each is read once a turn and up to READ_BYTES, so that a client that keeps its socket full starves nobody.
+Selectors of its own watch the sockets, one for each lane, and the loop watches those as files: many sockets that are
+ready cost the loop one call. Each is read once a turn and up to READ_BYTES, so that a client that keeps its socket full
+starves nobody. Lanes have their turns one after the other, each looks anew at what has come by then, and what follows
+from it is written before the next: those who talk with each other share one, and hear each other once in a round of
+all lanes. With a single lane it would be up to two rounds, one until it is looked at and one until all else is read.
 """
 
 import asyncio
@@ -19,6 +22,8 @@ from tornado.iostream import IOStream, StreamClosedError
 
 READ_BYTES = 65_536
 """What one line may bring in a turn. TLS hands out a record at a time, a quarter of it."""
+LANES = 16
+"""Many, so that each takes little of a round; few, so that a look at each costs nothing beside what it finds."""
 EARLY_BYTES = 1_000_000
 """More than a stream can have read beyond the head of a request."""
 
@@ -43,12 +48,14 @@ class Lines:
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.loop = loop
-        self._selector = selectors.DefaultSelector()
+        self._lanes = tuple(selectors.DefaultSelector() for _ in range(LANES))
         self._open: dict[Line, None] = {}
         self._none_left = asyncio.Event()
         self._none_left.set()
         self._put_off: deque[Callable[[], None]] = deque()
-        loop.add_reader(self._selector, self._turn)
+        self._turning = False
+        for lane in self._lanes:
+            loop.add_reader(lane, self._turn, lane)
 
     def open(self, stream: IOStream, make_owner: "Callable[[Line], Owner]") -> None:
         """Takes a stream's socket over; its owner is handed what the client has sent already."""
@@ -62,10 +69,10 @@ class Lines:
         line.begin(early)
 
     def soon(self, call: Callable[[], None]) -> None:
-        """Calls when everything that came in this turn of the loop has been handled. What such a call puts off in turn
+        """Calls when everything that came in this turn of a lane has been handled. What such a call puts off in turn
         still belongs to the same end."""
-        if not self._put_off:
-            self.loop.call_soon(self._end_turn)
+        if not self._put_off and not self._turning:
+            self.loop.call_soon(self.settle)
         self._put_off.append(call)
 
     async def close(self, seconds: float) -> None:
@@ -75,17 +82,13 @@ class Lines:
                 await self._none_left.wait()
         for line in tuple(self._open):
             line.close()
-        self.loop.remove_reader(self._selector)
-        self._selector.close()
+        for lane in self._lanes:
+            self.loop.remove_reader(lane)
+            lane.close()
 
-    def watch(self, line: "Line", before: int, events: int) -> None:
-        """`line` is to hear of these events from now on, instead of those before."""
-        if not before:
-            self._selector.register(line.socket, events, line)
-        elif not events:
-            self._selector.unregister(line.socket)
-        else:
-            self._selector.modify(line.socket, events, line)
+    def lane(self, number: int) -> selectors.BaseSelector:
+        """That of everybody who has this number."""
+        return self._lanes[number % LANES]
 
     def forget(self, line: "Line") -> None:
         """It is closed."""
@@ -93,15 +96,8 @@ class Lines:
         if not self._open:
             self._none_left.set()
 
-    def _turn(self) -> None:
-        for key, events in self._selector.select(0):
-            line: Line = key.data
-            if events & EVENT_WRITE:
-                line.write_rest()
-            if events & EVENT_READ:
-                line.read()
-
-    def _end_turn(self) -> None:
+    def settle(self) -> None:
+        """What was put off happens now."""
         calls = self._put_off
         try:
             while calls:
@@ -111,13 +107,26 @@ class Lines:
             if calls:  # the first met a bug: the others are still called
                 calls.popleft()
             if calls:
-                self.loop.call_soon(self._end_turn)
+                self.loop.call_soon(self.settle)
+
+    def _turn(self, lane: selectors.BaseSelector) -> None:
+        self._turning = True
+        try:
+            for key, events in lane.select(0):
+                line: Line = key.data
+                if events & EVENT_WRITE:
+                    line.write_rest()
+                if events & EVENT_READ:
+                    line.read()
+        finally:
+            self._turning = False
+            self.settle()
 
 
 class Line:
     """One socket. Whoever writes asks `idle` first: what cannot be sent at once waits here, without a bound."""
 
-    __slots__ = ("_ahead", "_events", "_finishing", "_lines", "_owner", "_reading", "_unsent", "socket")
+    __slots__ = ("_ahead", "_events", "_finishing", "_lane", "_lines", "_owner", "_reading", "_unsent", "socket")
 
     def __init__(self, lines: Lines, taken: socket.socket, make_owner: "Callable[[Line], Owner]") -> None:
         # Nagle would hold the second of two small writes until the first is acknowledged, 40 ms later.
@@ -126,6 +135,7 @@ class Line:
         self._lines = lines
         self._ahead = taken.pending if isinstance(taken, ssl.SSLSocket) else None
         """How much TLS has read ahead, which the selector does not know of."""
+        self._lane = lines.lane(0)
         self._events = 0
         self._reading = True
         self._finishing = False
@@ -138,6 +148,14 @@ class Line:
         if early:
             self._owner.received(early)
         self._lines.loop.call_soon(self._read_on)  # TLS may have taken more out of the kernel's hands
+
+    def move(self, number: int) -> None:
+        """To the lane of everybody who has this number."""
+        events, self._events = self._events, 0
+        if events:
+            self._lane.unregister(self.socket)
+        self._lane = self._lines.lane(number)
+        self._watch()
 
     def idle(self) -> bool:
         """Whether all that was written is on its way."""
@@ -239,9 +257,15 @@ class Line:
 
     def _watch(self) -> None:
         events = (EVENT_READ if self._reading else 0) | (EVENT_WRITE if self._unsent else 0)
-        if events != self._events:
-            before, self._events = self._events, events
-            self._lines.watch(self, before, events)
+        before, self._events = self._events, events
+        if events == before:
+            return
+        if not before:
+            self._lane.register(self.socket, events, self)
+        elif not events:
+            self._lane.unregister(self.socket)
+        else:
+            self._lane.modify(self.socket, events, self)
 
 
 class _Given:

@@ -64,6 +64,9 @@ class PollingTransport:
         self.send(batch)
         return writable
 
+    def move(self, number: int) -> None:
+        pass  # its requests come over lines of Tornado's
+
     def retire(self) -> None:
         self.send(Batch([NOOP]))
 

@@ -65,6 +65,9 @@ class WebSocketTransport:
             return False
         return self._line.offer(batch.wire())
 
+    def move(self, number: int) -> None:
+        self._line.move(number)
+
     def busy(self) -> bool:
         return False
 

@@ -28,6 +28,10 @@ class Socket(Protocol):
     def id(self) -> str:
         """The Socket.IO socket id: known to both sides, no secret, never the Engine.IO session id."""
 
+    def move(self, number: int) -> None:
+        """What this client sends is best handled together with what others with the same number send: they talk with
+        each other."""
+
     def order(self, say: "Callable[[Sequence[Frame]], None] | None") -> None:
         """From now on whatever is said to this client alone, acks too, goes to `say`, which brings it in order with
         what is said to many and hands it to `send`. None: no longer."""

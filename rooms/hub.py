@@ -96,6 +96,7 @@ class Hub:
         if before is not None:
             before.socket.order(None)
         here.seats[member] = _Seat(here, socket)
+        socket.move(hash(room))
         return before.socket if before else None
 
     def leave(self, room: RoomAddress, member: MemberId, socket: Socket | None = None) -> Socket | None:

@@ -75,6 +75,7 @@ class FakeTransport:
     closed: list[CloseReason] = field(default_factory=list)
     open: bool = True
     retired: int = 0
+    number: int = 0
     posting: bool = False
     tells: bool = True
 
@@ -94,6 +95,9 @@ class FakeTransport:
         if self.open:
             self.send(frames)
         return self.open
+
+    def move(self, number: int) -> None:
+        self.number = number
 
     def busy(self) -> bool:
         return self.posting

@@ -84,6 +84,14 @@ def test_what_there_is_to_say_is_said_instead() -> None:
     assert scene.answered() == ['42["b"]']
 
 
+def test_who_shares_a_number_still_does_over_the_websocket() -> None:
+    scene = probing()
+    scene.echo.sockets[0].move(7)
+    assert (scene.polling.number, scene.candidate.number) == (7, 0)
+    scene.hears("5")
+    assert scene.candidate.number == 7
+
+
 def test_a_probe_that_is_not_followed_is_given_up_and_another_may_try() -> None:
     scene = probing()
     scene.answered()

@@ -15,7 +15,7 @@ from tornado.iostream import IOStream
 from tornado.netutil import bind_sockets
 
 import state
-from handlers.line import READ_BYTES, Line, Lines
+from handlers.line import LANES, READ_BYTES, Line, Lines
 from tests.handlers.conftest import until
 
 
@@ -27,9 +27,11 @@ class Keeper:
         self.came: list[bytes] = []
         self.drains = 0
         self.ends = 0
+        self.then: Callable[[], object] = bool
 
     def received(self, data: bytes) -> None:
         self.came.append(data)
+        self.then()
 
     def drained(self) -> None:
         self.drains += 1
@@ -87,6 +89,89 @@ def test_one_read_a_turn_however_much_there_is() -> None:
         await until(lambda: sum(map(len, pair.keeper.came)) == sent)
         assert max(map(len, pair.keeper.came)) <= READ_BYTES
         other.peer.close()
+
+    scene(play)
+
+
+def test_who_shares_a_lane_is_read_together_and_answered_before_another_lane_has_its_turn() -> None:
+    async def play(lines: Lines, pair: Pair) -> None:
+        neighbour, stranger = Pair(lines), Pair(lines)
+        happened: list[str] = []
+
+        def note(name: str) -> Callable[[], None]:
+            def came() -> None:
+                happened.append(name)
+                lines.soon(lambda: happened.append(f"{name} answered"))
+
+            return came
+
+        for name, number, one in (("a", 1, pair), ("b", 1 + LANES, neighbour), ("c", 2, stranger)):
+            one.keeper.line.move(number)
+            one.keeper.then = note(name)
+        await asyncio.sleep(0)
+        for one in (stranger, neighbour, pair):
+            one.peer.send(b"1")
+        await until(lambda: len(happened) == 6)
+        alone = ["c", "c answered"]
+        together = happened[2:] if happened[:2] == alone else happened[:4]
+        assert sorted(together[:2]) == ["a", "b"]
+        assert together[2:] == [f"{name} answered" for name in together[:2]]
+        assert [each for each in happened if each not in together] == alone
+        for one in (neighbour, stranger):
+            one.peer.close()
+
+    scene(play)
+
+
+def test_a_lane_is_looked_at_when_its_turn_comes_not_when_the_loop_turns() -> None:
+    async def play(lines: Lines, pair: Pair) -> None:
+        others = [Pair(lines) for _ in range(2)]
+
+        def tell_all() -> None:
+            for each in (pair, *others):
+                each.peer.send(b"!")
+
+        for number, one in enumerate((pair, *others)):
+            one.keeper.line.move(number)
+            one.keeper.then = tell_all
+        await asyncio.sleep(0)
+        tell_all()
+        turns = 0
+        while not all(one.keeper.came for one in (pair, *others)):
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns <= 2, "all lanes had their turn in one turn of the loop"
+        firsts = sorted(one.keeper.came[0] for one in (pair, *others))
+        assert [len(first) for first in firsts] == [1, 2, 3], "what the lanes before sent is heard by those behind"
+        for one in (pair, *others):
+            one.keeper.then = bool
+        for one in others:
+            one.peer.close()
+
+    scene(play)
+
+
+def test_what_is_to_be_written_and_read_follows_a_line_that_moves() -> None:
+    async def play(_: Lines, pair: Pair) -> None:
+        line = pair.keeper.line
+        line.write(bytes(3_000_000))
+        line.read_on(False)
+        line.move(5)
+        pair.peer.send(b"unread")
+        got = 0
+        while got < 3_000_000:
+            try:
+                got += len(pair.peer.recv(1 << 20))
+            except BlockingIOError:
+                await asyncio.sleep(0)
+        await until(lambda: pair.keeper.drains == 1)
+        assert pair.keeper.came == []
+        line.move(6)
+        line.read_on(True)
+        await until(lambda: pair.keeper.came == [b"unread"])
+        line.close()
+        line.move(7)
+        assert pair.keeper.ends == 0
 
     scene(play)
 

@@ -62,6 +62,10 @@ class FakeSocket:
     breaks: Callable[[], None] | None = None
     """Called instead of the next send: how a consumer that is too slow is closed in the middle of it."""
     say: Callable[[Sequence[Frame]], None] | None = None
+    number: int = 0
+
+    def move(self, number: int) -> None:
+        self.number = number
 
     def order(self, say: Callable[[Sequence[Frame]], None] | None) -> None:
         self.say = say

@@ -22,6 +22,10 @@ class Chair:
     sent: list[Sequence[Frame]] = field(default_factory=list)
     leaves: Hub | None = None
     say: Callable[[Sequence[Frame]], None] | None = None
+    number: int = 0
+
+    def move(self, number: int) -> None:
+        self.number = number
 
     def order(self, say: Callable[[Sequence[Frame]], None] | None) -> None:
         self.say = say
@@ -52,6 +56,15 @@ def test_everybody_in_the_room_gets_the_same_frames_and_nobody_else_any() -> Non
     packet = Decoder(1000).feed(str(ann.sent[0][0])[1:])
     assert packet is not None
     assert packet.data == ["user_left", {"member": "x"}]
+
+
+def test_those_of_one_room_share_a_number() -> None:
+    hub, ann, bob, eve = Hub(at_once), Chair(), Chair(), Chair()
+    hub.enter(ROOM, ANN, ann)
+    hub.enter(ROOM, BOB, bob)
+    hub.enter(OTHER_ROOM, ANN, eve)
+    assert ann.number == bob.number == hash(ROOM)
+    assert eve.number == hash(OTHER_ROOM)
 
 
 def test_a_place_is_handed_over() -> None:

@@ -71,6 +71,9 @@ class Line:
         self.send(frames)
         return True
 
+    def move(self, number: int) -> None:
+        pass
+
     def busy(self) -> bool:
         return self._reading is not None
 
