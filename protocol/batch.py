@@ -1,26 +1,37 @@
 """Frames that travel together: measured once and encoded once, however many clients they go to."""
 
-from collections.abc import Iterable, Sequence
-from itertools import chain
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from protocol import Frame, websocket
 
 
-class Batch(list[Frame]):
-    """Frames in order, made once and not changed then."""
+class Batch(Sequence[Frame]):
+    """Frames in order, made once and not changed then; or those of several batches, which stay encoded."""
 
-    __slots__ = ("_measures", "_parts", "_wire")
+    __slots__ = ("_frames", "_measures", "_parts", "_wire")
 
-    def __init__(self, frames: Iterable[Frame], parts: "Sequence[Batch]" = ()) -> None:
-        super().__init__(frames)
+    def __init__(self, frames: Sequence[Frame], parts: "Sequence[Batch]" = ()) -> None:
+        self._frames = frames
         self._parts = parts
         self._measures: tuple[int, int] | None = None
         self._wire: bytes | None = None
 
     @classmethod
     def joined(cls, batches: "Sequence[Batch]") -> "Batch":
-        """One batch of several, whose parts stay encoded."""
-        return batches[0] if len(batches) == 1 else cls(chain.from_iterable(batches), batches)
+        """One batch of several."""
+        return batches[0] if len(batches) == 1 else cls((), batches)
+
+    def __iter__(self) -> Iterator[Frame]:
+        yield from self._frames
+        for part in self._parts:
+            yield from part
+
+    def __len__(self) -> int:
+        return len(self._frames) + sum(map(len, self._parts))
+
+    def __getitem__(self, at: Any) -> Any:  # noqa: ANN401 - as a list has it
+        return list(self)[at]
 
     def measure(self) -> tuple[int, int]:
         """The bytes of all of them, and of the largest."""
@@ -32,12 +43,11 @@ class Batch(list[Frame]):
     def wire(self) -> bytes:
         """All of them as WebSocket frames."""
         if self._wire is None:
-            if self._parts:
-                self._wire, self._parts = b"".join([part.wire() for part in self._parts]), ()
-            elif len(self) == 1:  # as almost all are
-                self._wire = websocket.encode(self[0])
+            if len(self._frames) == 1:  # as it is mostly
+                self._wire = websocket.encode(self._frames[0])
             else:
-                self._wire = b"".join([websocket.encode(frame) for frame in self])
+                own = [websocket.encode(frame) for frame in self._frames]
+                self._wire = b"".join([*own, *[part.wire() for part in self._parts]])
         return self._wire
 
 

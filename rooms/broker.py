@@ -86,6 +86,7 @@ class _Room:
     members: dict[MemberId, Member] = field(default_factory=dict)
     log: deque[tuple[float, Entry]] = field(default_factory=deque)
     digests: OrderedDict[bytes, tuple[int, float]] = field(default_factory=OrderedDict)
+    digests_due: float = 0.0
     empty_since: float = 0.0
     review_due: float | None = None
 
@@ -96,6 +97,7 @@ class _Room:
         while len(self.digests) > DIGESTS_KEPT:
             oldest, (_, at) = next(iter(self.digests.items()))
             if len(self.digests) <= DIGESTS_AT_MOST and now - at < DIGEST_SECONDS:
+                self.digests_due = at + DIGEST_SECONDS  # before that there is nothing to forget
                 return
             del self.digests[oldest]
 
@@ -156,7 +158,7 @@ class MemoryBroker:
         room.last += 1
         entry = Entry(room.last, message.member, message.ciphertext)
         room.digests[message.digest] = (entry.id, now)
-        if len(room.digests) > DIGESTS_KEPT:
+        if now >= room.digests_due or len(room.digests) > DIGESTS_AT_MOST:
             room.forget_digests(now)
         room.log.append((now, entry))
         if len(room.log) > self._limits.log_size:

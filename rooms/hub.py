@@ -62,7 +62,8 @@ class _Room:
 
     def grow(self, frames: Sequence[Frame]) -> None:
         """These wait to be told, too."""
-        self.size += len(frames[0]) if len(frames) == 1 else sum(map(len, frames))
+        for frame in frames:
+            self.size += len(frame)
         if self.size > UNTOLD_BYTES:
             self.tell()
 

@@ -23,9 +23,9 @@ class TokenBucket:
 
     def take(self, now: float) -> bool:
         """Whether there was one to take."""
-        self._tokens = min(self._rate.burst, self._tokens + (now - self._at) * self._rate.per_second)
-        self._at = now
-        if self._tokens < 1:
-            return False
-        self._tokens -= 1
-        return True
+        tokens = self._tokens + (now - self._at) * self._rate.per_second
+        if tokens > self._rate.burst:  # noqa: PLR1730 - for every event; `min` takes three times as long
+            tokens = self._rate.burst
+        enough = tokens >= 1
+        self._tokens, self._at = tokens - enough, now
+        return enough

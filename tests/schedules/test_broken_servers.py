@@ -85,7 +85,7 @@ def what_was_queued_comes_twice_in_an_upgrade(patch: pytest.MonkeyPatch) -> None
     def twice(self: Session) -> Any:  # noqa: ANN401 - frames
         frames = take(self)
         if self.probing:
-            self._outbox.append(Batch(frame for frame in frames if str(frame).startswith("42")))
+            self._outbox.append(Batch([frame for frame in frames if str(frame).startswith("42")]))
             self.waiting += 1
         return frames
 
