@@ -199,6 +199,7 @@ class Site:
 
     async def close(self) -> None:
         """Lets everybody go and leaves nothing behind."""
+        self._lines.settle()  # what was said and answered until now is told first
         self.connections.close()
         await self._lines.close(CLOSE_SECONDS)
         await self.chat.close()
