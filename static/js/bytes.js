@@ -45,14 +45,6 @@ export function concat(...parts) {
   return joined;
 }
 
-/**
- * @param {Bytes} a
- * @param {Bytes} b
- */
-export function equal(a, b) {
-  return a.length === b.length && a.every((byte, index) => byte === b[index]);
-}
-
 /** @param {Bytes} bytes */
 export function toBase64url(bytes) {
   let binary = "";
@@ -69,8 +61,24 @@ export function toBase64url(bytes) {
 export function fromBase64url(spelling) {
   if (typeof spelling !== "string" || !/^[\w-]*$/.test(spelling)) throw new RangeError("not base64url");
   const bytes = fromBase64(spelling.replaceAll("-", "+").replaceAll("_", "/"));
-  if (toBase64url(bytes) !== spelling) throw new RangeError("not canonical base64url");
+  // Only what is left over at the end can be spelt in several ways.
+  const [rest, end] = [bytes.length % 3, spelling.length % 4];
+  if (end > 0 && toBase64url(bytes.slice(-rest)) !== spelling.slice(-end)) throw new RangeError("not canonical base64url");
   return bytes;
+}
+
+/**
+ * Whether `value` spells so many bytes.
+ * @param {unknown} value
+ * @param {number} length
+ * @returns {value is string}
+ */
+export function isBytes(value, length) {
+  try {
+    return fromBase64url(/** @type {string} */ (value)).length === length;
+  } catch {
+    return false;
+  }
 }
 
 /**
@@ -79,28 +87,21 @@ export function fromBase64url(spelling) {
  * @returns {Bytes}
  */
 export function fromBase64(spelling) {
-  return Uint8Array.from(atob(spelling), (character) => character.charCodeAt(0));
-}
-
-/** @param {number} value */
-export function uint16(value) {
-  const bytes = new Uint8Array(2);
-  new DataView(bytes.buffer).setUint16(0, value);
+  const binary = atob(spelling);
+  const bytes = new Uint8Array(binary.length);
+  for (let at = 0; at < bytes.length; at++) bytes[at] = binary.charCodeAt(at);
   return bytes;
 }
 
-/** @param {number} value */
-export function uint32(value) {
-  const bytes = new Uint8Array(4);
-  new DataView(bytes.buffer).setUint32(0, value);
-  return bytes;
-}
-
-/** @param {number} value a safe integer, not negative */
-export function uint64(value) {
+/**
+ * A number as it is spelt in bytes, the high ones first.
+ * @param {number} value a safe integer, not negative
+ * @param {number} length at most 8
+ */
+export function uint(value, length) {
   const bytes = new Uint8Array(8);
   new DataView(bytes.buffer).setBigUint64(0, BigInt(value));
-  return bytes;
+  return bytes.slice(8 - length);
 }
 
 /** @param {Bytes} bytes */

@@ -1,6 +1,6 @@
 // Knows how a tab proves itself to the server and seals what it asks for; knows neither what it asks nor sockets.
 
-import { concat, fingerprint, fromBase64, fromBase64url, toBase64url, uint16, uint64, utf8 } from "./bytes.js";
+import { concat, fingerprint, fromBase64, fromBase64url, toBase64url, uint, utf8 } from "./bytes.js";
 import { hkdf, sha256 } from "./crypto.js";
 import { COMMANDS } from "./events.js";
 
@@ -61,7 +61,7 @@ export class Channel {
    * @returns {Promise<string>} base64url
    */
   async seal(event, body = new Uint8Array(0)) {
-    const iv = concat(new Uint8Array(4), uint64(this.#counter++));
+    const iv = concat(new Uint8Array(4), uint(this.#counter++, 8));
     const how = { name: "AES-GCM", iv, additionalData: utf8(event) };
     return toBase64url(new Uint8Array(await crypto.subtle.encrypt(how, this.#key, body)));
   }
@@ -73,7 +73,7 @@ export class Channel {
  */
 export async function transcript({ serverKey, socketId, site, address, sessionKey, member, since, user }) {
   const fields = [utf8("chatsite/1 join"), utf8(socketId), serverKey, site, address, sessionKey, member, since, user];
-  return sha256(concat(...fields.flatMap((field) => [uint16(field.length), field])));
+  return sha256(concat(...fields.flatMap((field) => [uint(field.length, 2), field])));
 }
 
 /**
@@ -89,7 +89,7 @@ export async function makeJoin({ serverKey, socketId, site, room, signer, user, 
     address: room.address,
     sessionKey,
     member: signer.publicKey,
-    since: since === null ? new Uint8Array(0) : concat(fromBase64url(since.epoch), uint64(since.id)),
+    since: since === null ? new Uint8Array(0) : concat(fromBase64url(since.epoch), uint(since.id, 8)),
     user: await sha256(user),
   });
   const roomProof = await prove("room", room.identity, digest);

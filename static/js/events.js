@@ -1,6 +1,6 @@
 // Knows every word that client and server say to each other, and the shape of what the server says; knows no key.
 
-import { fromBase64url } from "./bytes.js";
+import { isBytes } from "./bytes.js";
 
 /** What a client says. */
 export const COMMANDS = Object.freeze({
@@ -47,15 +47,6 @@ export const ERRORS = Object.freeze({
  * }} Connected
  */
 
-/** The server said something that no honest server says. */
-export class EventError extends Error {
-  /** @param {string} what */
-  constructor(what) {
-    super(`malformed from the server: ${what}`);
-    this.name = "EventError";
-  }
-}
-
 // A snapshot is as long as the server likes; a log has at most 1,000 by protocol, a room is far smaller than this.
 const MAX_USERS = 10_000;
 const MAX_LOG = 1_000;
@@ -66,14 +57,14 @@ const MAX_LOG = 1_000;
  */
 export function readConnected(value) {
   const { member, epoch, first, last, ttl, users, log } = fields(value, "connected");
-  if (!isBytes(epoch, 16)) throw new EventError("epoch");
-  if (!isCount(last, 0) || !isCount(first, 1) || first > last + 1) throw new EventError("first and last");
-  if (ttl !== null && !(typeof ttl === "number" && ttl >= 0)) throw new EventError("ttl");
-  if (!Array.isArray(users) || users.length > MAX_USERS) throw new EventError("users");
-  if (!Array.isArray(log) || log.length > MAX_LOG) throw new EventError("log");
+  if (!isBytes(epoch, 16)) throw new TypeError("epoch");
+  if (!isCount(last, 0) || !isCount(first, 1) || first > last + 1) throw new TypeError("first and last");
+  if (ttl !== null && !(typeof ttl === "number" && ttl >= 0)) throw new TypeError("ttl");
+  if (!Array.isArray(users) || users.length > MAX_USERS) throw new TypeError("users");
+  if (!Array.isArray(log) || log.length > MAX_LOG) throw new TypeError("log");
   const messages = log.map(readMessage);
   // All of the feed from `first` to `last`: a hole would be a message that nobody is told of.
-  if (log.length !== last - first + 1 || messages.some(({ id }, at) => id !== first + at)) throw new EventError("log");
+  if (log.length !== last - first + 1 || messages.some(({ id }, at) => id !== first + at)) throw new TypeError("log");
   return { member: readMember(member), epoch, first, last, ttl, users: users.map(readUser), log: messages };
 }
 
@@ -92,7 +83,7 @@ export function readUser(value) {
  */
 export function readMessage(value) {
   const { id, member, message } = fields(value, "message");
-  if (!isCount(id, 1)) throw new EventError("id");
+  if (!isCount(id, 1)) throw new TypeError("id");
   return { id, member: readMember(member), message: readString(message) };
 }
 
@@ -119,33 +110,20 @@ export function readLeft(value) {
  * @returns {Record<string, unknown>}
  */
 function fields(value, what) {
-  if (typeof value !== "object" || value === null) throw new EventError(what);
+  if (typeof value !== "object" || value === null) throw new TypeError(what);
   return /** @type {Record<string, unknown>} */ (value);
 }
 
 /** @param {unknown} value */
 function readMember(value) {
-  if (!isBytes(value, 32)) throw new EventError("member");
+  if (!isBytes(value, 32)) throw new TypeError("member");
   return value;
 }
 
 /** @param {unknown} value */
 function readString(value) {
-  if (typeof value !== "string") throw new EventError("ciphertext");
+  if (typeof value !== "string") throw new TypeError("ciphertext");
   return value;
-}
-
-/**
- * @param {unknown} value
- * @param {number} length
- * @returns {value is string}
- */
-function isBytes(value, length) {
-  try {
-    return typeof value === "string" && fromBase64url(value).length === length;
-  } catch {
-    return false;
-  }
 }
 
 /**

@@ -15,7 +15,6 @@ export class NameError extends Error {
   /** @param {NameFault} code */
   constructor(code) {
     super(`name refused: ${code}`);
-    this.name = "NameError";
     this.code = code;
   }
 }

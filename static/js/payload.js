@@ -1,6 +1,6 @@
 // Knows what stands inside a room ciphertext, kind by kind; knows no key and no byte of its wrapping.
 
-import { fromBase64url, text, utf8 } from "./bytes.js";
+import { isBytes, text, utf8 } from "./bytes.js";
 import { isText, isUsername } from "./names.js";
 
 /** @import { Bytes } from "./bytes.js" */
@@ -18,15 +18,6 @@ import { isText, isUsername } from "./names.js";
 
 // The end of the year 9999: later moments make the date libraries of some languages throw, JavaScript's soon after.
 const MAX_AT = 253_402_300_799_999;
-
-/** @param {string} digest */
-export function isDigest(digest) {
-  try {
-    return fromBase64url(digest).length === 32;
-  } catch {
-    return false;
-  }
-}
 
 /**
  * @template {Kind} K
@@ -92,7 +83,7 @@ const CHECKS = Object.freeze({
 function readHead({ at, seq, prev }, named) {
   if (!Number.isSafeInteger(at) || at < 0 || at > MAX_AT) throw new TypeError("at");
   if (!Number.isSafeInteger(seq) || named < 0) throw new TypeError("seq");
-  if (typeof prev !== "string" || !(named === 0 ? prev === "" : isDigest(prev))) throw new TypeError("prev");
+  if (!(named === 0 ? prev === "" : isBytes(prev, 32))) throw new TypeError("prev");
   return { at, seq, prev };
 }
 
@@ -111,6 +102,6 @@ function readSeen({ seen }) {
   if (!Array.isArray(seen) || seen.length !== 2) throw new TypeError("seen");
   const [id, digest] = seen;
   if (!Number.isSafeInteger(id) || id < 1) throw new TypeError("seen");
-  if (typeof digest !== "string" || !isDigest(digest)) throw new TypeError("seen");
+  if (!isBytes(digest, 32)) throw new TypeError("seen");
   return [id, digest];
 }

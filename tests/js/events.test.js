@@ -43,9 +43,9 @@ test("what no honest server says is refused", () => {
     { member: "A" },
   ];
   for (const wrong of connected)
-    assert.throws(() => events.readConnected({ ...EMPTY, ...wrong }), events.EventError, JSON.stringify(wrong).slice(0, 80));
+    assert.throws(() => events.readConnected({ ...EMPTY, ...wrong }), TypeError, JSON.stringify(wrong).slice(0, 80));
   for (const value of [undefined, null, "text", 7, [], {}, { member: MEMBER }, { ...MESSAGE, id: 0 }, { ...MESSAGE, message: null }])
-    assert.throws(() => events.readMessage(value), events.EventError);
+    assert.throws(() => events.readMessage(value), TypeError);
   for (const value of [undefined, null, {}, { member: 7 }, { member: MEMBER.slice(1) }, { member: `${MEMBER.slice(1)}B` }])
-    assert.throws(() => events.readLeft(value), events.EventError);
+    assert.throws(() => events.readLeft(value), TypeError);
 });

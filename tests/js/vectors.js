@@ -105,7 +105,7 @@ const CHECKS = {
       address: room.address,
       sessionKey: unhex(vector.session_key),
       member: bytes.fromBase64url(vector.member),
-      since: bytes.concat(bytes.fromBase64url(since.epoch), bytes.uint64(since.id)),
+      since: bytes.concat(bytes.fromBase64url(since.epoch), bytes.uint(since.id, 8)),
       user: await crypto.sha256(bytes.fromBase64url(vector.user)),
     };
     const transcript = await envelope.transcript(fields);
