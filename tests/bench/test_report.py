@@ -5,7 +5,7 @@ import xml.etree.ElementTree as ET
 
 import pytest
 
-from bench import compare
+from bench import browser, compare
 from bench.chart import chart
 from bench.figures import Spread, rounded, spread, times, written
 from bench.quick import last_line
@@ -118,3 +118,14 @@ def test_what_cannot_be_measured_is_refused(
     with pytest.raises(SystemExit, match="2"):
         compare.main(arguments)
     assert complaint in capsys.readouterr().err
+
+
+def test_the_page_has_a_column_for_each_checkout_and_speed_and_medians_in_it() -> None:
+    runs = [
+        {"house": house, "throttle": throttle, "results": {"derive": derive, "join, 35: first": 80.06}}
+        for house, throttle, derive in (("a", 1, 400), ("a", 4, 900), ("b", 1, 410), ("a", 1, 2000), ("a", 1, 420))
+    ]
+    head, rule, *lines = browser.table(runs).splitlines()
+    assert head.endswith("| a, 1x | a, 4x | b, 1x |")
+    assert rule == "| --- | ---: | ---: | ---: |"
+    assert lines == ["| derive | 420.0 | 900.0 | 410.0 |", "| join, 35: first | 80.1 | 80.1 | 80.1 |"]
