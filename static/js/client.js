@@ -22,7 +22,7 @@ import {
  */
 /**
  * @typedef {"connecting" | "joined" | "offline" | "stopped"} Status
- * @typedef {"roomFull" | "serverFull" | "rateLimited" | "wrongSite" | "unavailable" | "refused" | "ended" | "malformed"} Why
+ * @typedef {string} Why what the server has answered, or "refused", "ended" or "malformed"
  * @typedef {{room: Room, signer: Signer, site: Bytes, user: () => Promise<Sealed>, since: () => Since}} Self
  * @typedef {{
  *   status: (status: Status, why?: Why) => void,
@@ -41,15 +41,6 @@ const LEAVE_MS = 1_000;
 const AWAKE_MS = 5_000;
 // A key that the server has just changed makes one join fail; more often something is wrong for good.
 const JOIN_TRIES = 3;
-
-/** @type {Map<string, Why>} */
-const WHY = new Map([
-  [ERRORS.roomFull, "roomFull"],
-  [ERRORS.serverFull, "serverFull"],
-  [ERRORS.rateLimited, "rateLimited"],
-  [ERRORS.wrongSite, "wrongSite"],
-  [ERRORS.unavailable, "unavailable"],
-]);
 
 /**
  * What the library is to be made with: refused a WebSocket, it polls at once.
@@ -268,7 +259,7 @@ export class Client {
     if (again) {
       this.#socket.disconnect();
       this.start();
-    } else this.#give(WHY.get(error) ?? "refused");
+    } else this.#give(error);
   }
 
   /** @param {Why} why */

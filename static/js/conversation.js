@@ -1,6 +1,7 @@
 // Knows what happens in the room: opens and verifies everything the server passes on, keeps who is here and what was
 // said, and tells the screen; knows neither sockets nor elements. The server is not trusted with anything here.
 
+import { breathe } from "./breathe.js";
 import { describeSigner, openContent } from "./crypto.js";
 import { Ledger } from "./ledger.js";
 import * as say from "./sentences.js";
@@ -15,7 +16,7 @@ import { Tags } from "./tags.js";
  */
 /**
  * @typedef {{member: string, name: string, text: string, tag: string, hue: number, at: number, own: boolean,
- *   status: "pending" | "sent" | "failed", marks: string[]}} Line
+ *   status: "pending" | "sent" | "failed", marks: string[], past?: boolean}} Line `past`: said before this tab came (back)
  * @typedef {{
  *   line: (id: string, line: Line) => void,
  *   change: (id: string, change: Partial<Line>) => void,
@@ -146,6 +147,7 @@ export class Conversation {
   #then(step) {
     this.#steps++;
     this.#queue = this.#queue
+      .then(breathe)
       .then(step)
       .finally(() => {
         // Once for whatever has come in one go: to draw a long list takes longer than to verify an event.
@@ -175,7 +177,10 @@ export class Conversation {
     // Users before log: what somebody signed on coming in says where their messages stood.
     for (const { member, user } of users) await this.#admit(member, user, false);
     for (const member of before) if (!this.#present.has(member)) this.#ledger.left(member);
-    for (const message of log) await this.#hear(message, false);
+    for (const message of log) {
+      await breathe();
+      await this.#hear(message, false);
+    }
   }
 
   /**
@@ -224,7 +229,7 @@ export class Conversation {
     const marks = [...(heard.clock ? ["clock differs"] : []), ...(heard.late ? ["arrived late"] : [])];
     const { name, text, at } = payload;
     const { tag } = this.#tags.of(member);
-    this.#screen.line(digest, { member, name, text, tag, hue, at, own, status: "sent", marks });
+    this.#screen.line(digest, { member, name, text, tag, hue, at, own, status: "sent", marks, past: !live });
   }
 
   /**

@@ -1,13 +1,13 @@
-// Knows how one message looks; refuses to know where it stands and who else has spoken.
+// Knows how one message looks: its text becomes text nodes, links, and the operator's labels; refuses any other markup, and
+// to know where it stands and who else has spoken.
 
-import { make } from "./dom.js";
-import { textNodes } from "./parts.js";
+import { byId, make } from "./dom.js";
 
 /**
  * @typedef {{text: string, href?: string, host?: string}} Part
  * @typedef {{nameParts: string, blocked: boolean, filtered: boolean, parts: Part[]}} Shown
  * @typedef {{member?: string, name: string, text: string, tag: string, hue: number, at: number, own: boolean,
- *   status: "pending"|"sent"|"failed", marks: string[], shown: Shown}} Message
+ *   status: "pending"|"sent"|"failed", marks: string[], past?: boolean, shown: Shown}} Message
  * @typedef {"retry"|"cancel"|"copy"} Choice
  * @typedef {(choice: Choice, id: string, text: string) => void} Act
  */
@@ -111,4 +111,42 @@ function fate(status, own, away) {
   const drawn = make("span", "", sign);
   drawn.setAttribute("aria-hidden", "true");
   return make("span", "fate", drawn, status === "sent" ? make("span", "unseen", word) : ` ${word}`);
+}
+
+/**
+ * @param {Shown} shown
+ * @returns {(Node|string)[]}
+ */
+function textNodes({ blocked, filtered, parts }) {
+  if (blocked) return [label("link")];
+  const nodes = parts.flatMap(partNodes);
+  return filtered ? [...nodes, " ", label("filtered")] : nodes;
+}
+
+/**
+ * @param {Part} part
+ * @returns {(Node|string)[]}
+ */
+function partNodes({ text, href, host = "" }) {
+  if (!href || !/^https?:\/\//i.test(href)) return [text];
+  const link = make("a", "", text);
+  link.href = href;
+  link.target = "_blank";
+  link.rel = "noopener noreferrer nofollow";
+  return showsHost(text, host) ? [link] : [link, " ", make("bdi", "host", `[${host}]`)];
+}
+
+/**
+ * Whether the reader can see for themselves where a link leads: its text begins with the host, and the host ends there.
+ * @param {string} text
+ * @param {string} host
+ */
+export function showsHost(text, host) {
+  const bare = text.toLowerCase().replace(/^https?:\/\//, "");
+  return host !== "" && bare.startsWith(host) && /^(?:[/?#]|$)/.test(bare.slice(host.length));
+}
+
+/** @param {"link"|"filtered"} name */
+function label(name) {
+  return make("span", "label", byId(`label-${name}`, HTMLTemplateElement).content.cloneNode(true));
 }

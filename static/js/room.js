@@ -4,6 +4,7 @@ import { io } from "socket.io-client";
 import { fromBase64url, toBase64url } from "./bytes.js";
 import { makeLine } from "./client.js";
 import { deriveRoom, kdfSalt, makeSigner, rawRoomKey, unsupported } from "./crypto.js";
+import { ERRORS } from "./events.js";
 import { makeFilter } from "./filters.js";
 import { deriveSecret } from "./kdf.js";
 import { normalizeRoom, normalizeText, normalizeUsername } from "./names.js";
@@ -11,10 +12,7 @@ import { Screen } from "./screen.js";
 import { makeTab } from "./tab.js";
 import { RoomView } from "./view.js";
 
-/**
- * @import { Bytes } from "./bytes.js"
- * @import { Why } from "./client.js"
- */
+/** @import { Bytes } from "./bytes.js" */
 
 const LOGIN = "/";
 const SALT_BYTES = 16;
@@ -22,17 +20,16 @@ const SALT_BYTES = 16;
 const SITE_MS = 30_000;
 const SLOW_MS = 5_000;
 
-/** @type {Record<Why, string>} */
-const REASONS = {
-  roomFull: "The room is full. Try again when somebody has left.",
-  serverFull: "The server is full. Try again in a while.",
-  rateLimited: "Too many attempts. Wait a moment, then try again.",
-  wrongSite: "This site has been set up anew, so the room’s key must be made again: leave and come back.",
-  unavailable: "The server cannot reach its rooms at the moment.",
-  refused: "The server did not let this page in. Leave and come back; if it goes on, tell whoever runs the site.",
-  ended: "The server has ended this connection.",
-  malformed: "The server said something that makes no sense, so this page does not listen to it any longer.",
-};
+const REASONS = new Map([
+  [ERRORS.roomFull, "The room is full. Try again when somebody has left."],
+  [ERRORS.serverFull, "The server is full. Try again in a while."],
+  [ERRORS.rateLimited, "Too many attempts. Wait a moment, then try again."],
+  [ERRORS.wrongSite, "This site has been set up anew, so the room’s key must be made again: leave and come back."],
+  [ERRORS.unavailable, "The server cannot reach its rooms at the moment."],
+  ["ended", "The server has ended this connection."],
+  ["malformed", "The server said something that makes no sense, so this page does not listen to it any longer."],
+]);
+const REFUSED = "The server did not let this page in. Leave and come back; if it goes on, tell whoever runs the site.";
 const UNREACHABLE = "The server does not answer. This page goes on trying.";
 const SLOW = "This takes longer than usual.";
 const SLOWED = "You write faster than the server takes. The rest follows by itself.";
@@ -57,14 +54,6 @@ function admitted() {
   }
 }
 
-/** @returns {{links: boolean, characters: boolean}} */
-function storedOptions() {
-  return {
-    links: sessionStorage.getItem("chatsite.links") !== "0",
-    characters: sessionStorage.getItem("chatsite.characters") !== "0",
-  };
-}
-
 /** @returns {Promise<Bytes>} the site salt; whatever else the server answers is refused */
 async function fetchSite() {
   const answer = await fetch("/site.json", { cache: "no-store", signal: AbortSignal.timeout(SITE_MS) });
@@ -87,13 +76,13 @@ async function enter(view, { name, roomName }) {
 
   const data = document.body.dataset;
   const rules = { punctuation: data.filterPunctuation ?? "", linkTraces: JSON.parse(data.filterLinks ?? "[]") };
-  const screen = new Screen(view, makeFilter(rules), storedOptions());
+  const screen = new Screen(view, makeFilter(rules));
   let entered = false;
   let patience = 0;
   const tab = await makeTab(io(makeLine()), { room, signer, site, name }, screen, {
     status(status, why) {
       if (status === "joined") view.setState(entered ? "resynced" : "connected");
-      else if (status === "stopped") view.setState("stopped", why && REASONS[why]);
+      else if (status === "stopped") view.setState("stopped", REASONS.get(why ?? "") ?? REFUSED);
       else if (status === "offline") view.setState("offline", entered ? "" : UNREACHABLE);
       else view.setState("connecting");
       entered ||= status === "joined";
@@ -101,7 +90,7 @@ async function enter(view, { name, roomName }) {
       if (status === "connecting") patience = setTimeout(() => view.setState("connecting", SLOW), SLOW_MS);
     },
     serverKey: ({ pem, fingerprint }) =>
-      view.setShield({ serverKeyPem: pem, serverFingerprint: fingerprint, roomFingerprint: room.fingerprint }),
+      view.shield.set({ serverKeyPem: pem, serverFingerprint: fingerprint, roomFingerprint: room.fingerprint }),
     slowed: (slow) => view.setState("connected", slow ? SLOWED : ""),
   });
   const { client } = tab;
@@ -117,15 +106,14 @@ async function enter(view, { name, roomName }) {
   });
   view.on("retry", tab.retry);
   view.on("cancel", (id) => screen.remove(id));
-  view.on("option", (options) => {
-    sessionStorage.setItem("chatsite.links", options.links ? "1" : "0");
-    sessionStorage.setItem("chatsite.characters", options.characters ? "1" : "0");
-    screen.allow(options);
+  view.on("option", () => {
+    for (const [name, allowed] of Object.entries(view.options)) sessionStorage.setItem(`chatsite.${name}`, allowed ? "1" : "0");
+    screen.allow(view.options);
   });
   view.on("reconnect", () => client.restart());
   view.on("showKey", async () => {
     try {
-      view.showRoomKey(toBase64url(await rawRoomKey(await secret())));
+      view.shield.showRoomKey(toBase64url(await rawRoomKey(await secret())));
     } catch {
       view.addNotice("key", [NO_KEY], "warn");
     }
@@ -146,7 +134,8 @@ const who = admitted();
 if (who === null || (await unsupported()).length > 0) location.replace(LOGIN);
 else {
   const view = new RoomView(document);
-  view.setOptions(storedOptions());
+  const [links, characters] = ["links", "characters"].map((name) => sessionStorage.getItem(`chatsite.${name}`) !== "0");
+  view.options = { links, characters };
   view.on("leave", () => location.assign(LOGIN));
   view.on("reconnect", () => location.assign(LOGIN));
   enter(view, who).catch(() => view.setState("stopped", NO_KEY));

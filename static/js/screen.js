@@ -1,6 +1,8 @@
 // Knows what of the conversation stands on the page and how the filters change it, also afterwards; knows no key, no
 // server and no element.
 
+import { breathe } from "./breathe.js";
+
 /**
  * @import { Line } from "./conversation.js"
  * @import { Filter } from "./filters.js"
@@ -14,7 +16,9 @@
  */
 
 // A page that stays open for weeks must not grow for ever; nobody scrolls back further than this.
-const MAX_LINES = 1000;
+const MAX_LINES = 10_000;
+// What that many lines of usual length have; whoever fills every one to its limit gets fewer of them kept.
+const MAX_CHARACTERS = 4_000_000;
 // Apart from the lines: joins and leaves cost a server nothing to invent, and must not flood away what was said.
 const MAX_NOTICES = 200;
 const TTL_CHECK_MS = 5_000;
@@ -29,6 +33,7 @@ export class Screen {
   #options;
   /** @type {Map<string, Line>} */
   #lines = new Map();
+  #characters = 0;
   /** @type {Map<string, {words: Words, kind: NoticeKind}>} */
   #notices = new Map();
   #noticed = 0;
@@ -39,21 +44,26 @@ export class Screen {
   /**
    * @param {RoomView} view
    * @param {Filter} filter
-   * @param {Options} options
    */
-  constructor(view, filter, options) {
+  constructor(view, filter) {
     this.#view = view;
     this.#filter = filter;
-    this.#options = options;
+    this.#options = view.options;
     setInterval(() => this.#age(), TTL_CHECK_MS);
   }
 
   /** @param {Options} options */
-  allow(options) {
+  async allow(options) {
     this.#options = options;
-    for (const [id, line] of this.#lines) this.#view.updateMessage(id, { name: line.name, shown: this.#shown(line) });
-    for (const [id, { words }] of this.#notices) this.#view.updateNotice(id, this.#sentence(words));
+    for (const [id, { words }] of this.#notices) this.#view.stream.updateNotice(id, this.#sentence(words));
     this.people(this.#people);
+    // The newest first: they are what most readers have before them.
+    for (const [id] of [...this.#lines].reverse()) {
+      await breathe();
+      if (this.#options !== options) return;
+      const line = this.#lines.get(id);
+      if (line) this.#view.stream.updateMessage(id, { shown: this.#shown(line) });
+    }
   }
 
   /**
@@ -63,9 +73,11 @@ export class Screen {
    */
   line(id, line) {
     if (this.#lines.has(id)) return;
+    while (this.#lines.size >= MAX_LINES || this.#characters > MAX_CHARACTERS)
+      this.remove(oldest(this.#lines, ({ status }) => status === "sent"));
     this.#lines.set(id, line);
-    if (this.#lines.size > MAX_LINES) this.remove(oldest(this.#lines, ({ status }) => status === "sent"));
-    this.#view.addMessage(id, { ...line, shown: this.#shown(line) });
+    this.#characters += line.text.length;
+    this.#view.stream.addMessage(id, { ...line, shown: this.#shown(line) });
   }
 
   /**
@@ -76,7 +88,7 @@ export class Screen {
     const line = this.#lines.get(id);
     if (line === undefined) return;
     this.#lines.set(id, { ...line, ...change });
-    this.#view.updateMessage(id, change);
+    this.#view.stream.updateMessage(id, change);
   }
 
   /** @param {string} id */
@@ -86,8 +98,9 @@ export class Screen {
 
   /** @param {string} id */
   remove(id) {
+    this.#characters -= this.#lines.get(id)?.text.length ?? 0;
     this.#lines.delete(id);
-    this.#view.removeMessage(id);
+    this.#view.stream.remove(id);
   }
 
   /**
@@ -114,7 +127,7 @@ export class Screen {
   /** @param {string} id */
   unnotice(id) {
     this.#notices.delete(id);
-    this.#view.removeNotice(id);
+    this.#view.stream.remove(id);
   }
 
   /**
@@ -128,7 +141,7 @@ export class Screen {
   /** @param {Person[]} people */
   people(people) {
     this.#people = people;
-    this.#view.setPeople(people.map((person) => ({ ...person, name: person.name === null ? null : this.#name(person.name) })));
+    this.#view.people.set(people.map((person) => ({ ...person, name: person.name === null ? null : this.#name(person.name) })));
   }
 
   /** @param {string} text */
@@ -176,6 +189,6 @@ export class Screen {
  * @param {(value: T) => boolean} idle
  */
 function oldest(map, idle) {
-  const entries = [...map];
-  return (entries.find(([, value]) => idle(value)) ?? entries[0])[0];
+  for (const [id, value] of map) if (idle(value)) return id;
+  return String(map.keys().next().value);
 }

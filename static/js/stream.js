@@ -1,37 +1,40 @@
 // Knows how messages and notices follow each other on the screen; refuses to know where they come from.
 //
 // Messages live in the log, which screen readers announce; joins, leaves and other notices live in a list outside
-// it. Both lists are `display: contents` of one flex column, and `order` interleaves them for the eye.
+// it. Both are `display: contents` of one flex column. What stands together shares blocks, which `order` interleaves for
+// the eye: a browser lays out and draws the few blocks in view, not the thousands of messages.
 
 import { beforePaint, byId, make, sentence } from "./dom.js";
 import { belongs, dateOf, showMessage } from "./message.js";
+import { isCalm, Reader } from "./viewport.js";
 
 /**
  * @import { Act, Message } from "./message.js"
  * @import { Words } from "./sentences.js"
- * @typedef {{id: string|null, element: HTMLLIElement, message: Message|null, at: number, date: string, order: number,
- *   day: HTMLLIElement|null}} Item `day` is the separator above, if one is needed
+ * @typedef {{id: string, element: HTMLLIElement, message: Message|null, block: Block, at: number, date: string,
+ *   grouped: boolean, day: HTMLLIElement|null}} Item a notice has no message; `day` is the separator above, if one is needed
+ * @typedef {{element: HTMLElement, list: HTMLElement, items: Item[]}} Block messages only, or notices only
  */
 
-// Within this distance of the end the reader is taken to be following.
-const NEAR_END_PX = 48;
+// Each message that comes costs as much as its block is long, each picture as much as there are blocks.
+const BLOCK = 50;
 // Long enough for assistive technology to have seen, and skipped, a change.
 const HUSH_MS = 1000;
+const APPEAR_MS = 300;
 
 export class Stream {
-  #scroller = byId("stream", HTMLElement);
   #log = byId("messages", HTMLElement);
-  #list = byId("message-list", HTMLElement);
-  #notices = byId("notices", HTMLElement);
+  #quiet = byId("notices", HTMLElement);
   #empty = byId("empty", HTMLElement);
-  #jump = byId("jump", HTMLButtonElement);
-  /** @type {Item[]} in the order of the screen; unsent messages are always last */
-  #items = [];
-  #following = true;
-  #unseen = 0;
+  /** @type {Block[]} in the order of the screen; unsent messages are always last */
+  #blocks = [];
+  #order = 0;
+  /** @type {Map<string, Item>} */
+  #items = new Map();
+  /** @type {HTMLElement|undefined} */
+  #fresh;
+  #reader = new Reader();
   #hushed = 0;
-  #height = 0;
-  #top = 0;
   #away = true;
   /** @type {Act} */
   #act;
@@ -39,13 +42,10 @@ export class Stream {
   /** @param {Act} act */
   constructor(act) {
     this.#act = act;
-    this.#scroller.addEventListener("scroll", () => this.#scrolled(), { passive: true });
-    this.#jump.addEventListener("click", () => this.#toEnd("smooth"));
-    new ResizeObserver(() => this.#resized()).observe(this.#scroller);
   }
 
   get unsent() {
-    return this.#items.some(waits);
+    return this.#waiting().length > 0;
   }
 
   /**
@@ -54,13 +54,11 @@ export class Stream {
    */
   addMessage(id, message) {
     const element = make("li", "message");
-    element.dataset.id = id;
-    /** @type {Item} */
-    const item = { id, element, message, at: 0, date: "", order: 0, day: null };
-    this.#fill(item);
-    this.#insert(item);
-    if (message.own) this.#following = true;
-    else this.#count();
+    // History is there to be read, not to be read out.
+    if (message.past) this.#hush();
+    this.#add(id, element, message);
+    this.#fresh = element;
+    this.#reader.told(message.own);
   }
 
   /**
@@ -68,37 +66,42 @@ export class Stream {
    * @param {Partial<Message>} change
    */
   updateMessage(id, change) {
-    const item = this.#items.find((other) => other.id === id && other.message);
+    const item = this.#items.get(id);
     if (!item?.message) return;
-    const waited = waits(item);
-    item.message = { ...item.message, ...change };
-    if (change.shown || change.tag) this.hush();
+    const message = { ...item.message, ...change };
+    if (JSON.stringify(message) === JSON.stringify(item.message)) return;
+    const waiting = this.#waiting();
+    item.message = message;
+    if (change.shown || change.tag) this.#hush();
     this.#fill(item);
-    // What has just come back in the feed takes its place there: one order for all.
-    if (waited && !waits(item)) {
-      this.#items.splice(this.#items.indexOf(item), 1);
+    // What has just come back in the feed takes its place there: one order for all. What stands there already is not
+    // touched: put in again, it would be read out again.
+    if (waiting.indexOf(item) > 0 && !waits(item)) {
+      this.#take(item);
       this.#insert(item);
-    } else this.#arrange();
+    }
+    this.#arrange();
   }
 
   /** @param {boolean} away whether what is unsent waits for a line */
   setAway(away) {
     if (away === this.#away) return;
     this.#away = away;
-    this.hush();
-    for (const item of this.#items) if (waits(item)) this.#fill(item);
+    this.#hush();
+    this.#waiting().forEach((item) => this.#fill(item));
+    this.#arrange();
   }
 
   /**
-   * @param {string|null} id
+   * @param {string} id
    * @param {Words} words
    * @param {"quiet"|"warn"|"alarm"} kind
    */
   addNotice(id, words, kind) {
-    if (id !== null) this.remove(id, false);
+    this.remove(id);
     const element = make("li", "notice", sentence(words));
     element.dataset.kind = kind;
-    this.#insert({ id, element, message: null, at: 0, date: "", order: 0, day: null });
+    this.#add(id, element, null);
   }
 
   /**
@@ -106,129 +109,164 @@ export class Stream {
    * @param {Words} words the same notice in other words: where it stands, and unheard
    */
   updateNotice(id, words) {
-    const item = this.#items.find((other) => other.id === id && !other.message);
-    item?.element.replaceChildren(sentence(words));
+    this.#items.get(id)?.element.replaceChildren(sentence(words));
+  }
+
+  /** @param {string} id */
+  remove(id) {
+    const item = this.#items.get(id);
+    if (item) this.#take(item);
+    this.#items.delete(id);
+  }
+
+  /** What changes in place has been announced before, or is the reader's own doing: it is not read out again. */
+  #hush() {
+    clearTimeout(this.#hushed);
+    this.#log.setAttribute("aria-live", "off");
+    this.#hushed = window.setTimeout(() => this.#log.removeAttribute("aria-live"), HUSH_MS);
+  }
+
+  /** Where the first block is that holds something unsent, or else the end. */
+  #firstWaiting() {
+    let at = this.#blocks.length;
+    while (this.#blocks[at - 1]?.items.some(waits)) at--;
+    return at;
+  }
+
+  #waiting() {
+    return this.#blocks.slice(this.#firstWaiting()).flatMap(({ items }) => items.filter(waits));
   }
 
   /**
    * @param {string} id
-   * @param {boolean} isMessage
+   * @param {HTMLLIElement} element
+   * @param {Message|null} message
    */
-  remove(id, isMessage) {
-    const at = this.#items.findIndex((item) => item.id === id && Boolean(item.message) === isMessage);
-    if (at >= 0) this.#drop(at);
-  }
-
-  clear() {
-    while (this.#items.length) this.#drop(0);
-    this.#unseen = 0;
-    this.#following = true;
+  #add(id, element, message) {
+    const item = /** @type {Item} */ ({ id, element, message, at: 0, date: "", grouped: false, day: null });
+    this.#items.set(id, item);
+    this.#fill(item);
+    this.#insert(item);
   }
 
   /** @param {Item} item */
   #insert(item) {
-    const firstWaiting = waits(item) ? -1 : this.#items.findIndex(waits);
-    const at = firstWaiting < 0 ? this.#items.length : firstWaiting;
-    this.#items.splice(at, 0, item);
-    const list = item.message ? this.#list : this.#notices;
-    const next = this.#items.slice(at + 1).find((other) => Boolean(other.message) === Boolean(item.message))?.element ?? null;
-    // What stands where it belongs is not touched: put in again, it would be read out again.
-    if (item.element.parentNode !== list || item.element.nextElementSibling !== next) list.insertBefore(item.element, next);
+    const list = item.message ? this.#log : this.#quiet;
+    const end = waits(item) ? this.#blocks.length : this.#firstWaiting();
+    let block = this.#blocks[end];
+    let at = block?.items.findIndex(waits) ?? 0;
+    if (at === 0) {
+      block = this.#blocks[end - 1];
+      at = BLOCK;
+    }
+    if (block?.list !== list || block.items.length >= BLOCK) block = this.#addBlock(waits(item) ? end : this.#part(), list);
+    this.#put(item, block, at);
+  }
+
+  /**
+   * @param {Item} item
+   * @param {Block} block
+   * @param {number} at beyond its end for the end
+   */
+  #put(item, block, at) {
+    const next = block.items[at];
+    block.element.insertBefore(item.element, next?.day ?? next?.element ?? null);
+    block.items.splice(at, 0, item);
+    item.block = block;
     this.#arrange();
   }
 
-  /** @param {number} at */
-  #drop(at) {
-    const [item] = this.#items.splice(at, 1);
-    item?.element.remove();
-    item?.day?.remove();
+  /** @param {Item} item */
+  #take(item) {
+    const { block, element } = item;
+    separate(item, "");
+    element.remove();
+    block.items.splice(block.items.indexOf(item), 1);
     this.#arrange();
+    if (block.items.length) return;
+    this.#blocks.splice(this.#blocks.indexOf(block), 1);
+    block.element.remove();
   }
 
-  /** Order, grouping, day separators, then scrolling: asked for by everything that changes the list. */
+  /** Makes a border between what is in the feed and what is unsent, and says where it is. */
+  #part() {
+    const at = this.#firstWaiting();
+    const items = this.#blocks[at]?.items ?? [];
+    const first = items.findIndex(waits);
+    if (first <= 0) return at;
+    const rest = this.#addBlock(at + 1, this.#log);
+    this.#hush();
+    for (const item of items.slice(first)) {
+      this.#take(item);
+      this.#put(item, rest, BLOCK);
+    }
+    return at + 1;
+  }
+
+  /**
+   * @param {number} at
+   * @param {HTMLElement} list
+   */
+  #addBlock(at, list) {
+    /** @type {Block} */
+    const block = { element: make("ol"), list, items: [] };
+    const after = this.#blocks.splice(at, Infinity, block);
+    this.#blocks.push(...after);
+    list.insertBefore(block.element, after.find((other) => other.list === list)?.element ?? null);
+    for (const { element } of [block, ...after]) element.style.setProperty("order", String(++this.#order));
+    return block;
+  }
+
+  /** Grouping, day separators, then scrolling: asked for by everything that changes the list. */
   #arrange = beforePaint(() => {
     this.#layOut();
-    this.#empty.hidden = this.#items.some((item) => item.message);
-    if (this.#following) this.#toEnd("instant");
-    this.#showJump();
+    this.#empty.hidden = this.#away || this.#blocks.some(({ list }) => list === this.#log);
+    this.#reader.follow();
+    // One for all that came since the last picture: a thousand at a time would hold the next one up.
+    if (!isCalm()) this.#fresh?.animate({ opacity: [0, 1] }, APPEAR_MS);
+    this.#fresh = undefined;
   });
 
   #layOut() {
     /** @type {Message|null} */
     let previous = null;
-    let last = 0;
     let newest = 0;
     let day = "";
-    for (const item of this.#items) {
-      const { message, element } = item;
+    for (const item of this.#blocks.flatMap(({ items }) => items)) {
+      const { message } = item;
       if (message) {
         // A sender's clock may be wrong; it must not make the days jump to and fro.
         const today = item.at >= newest ? item.date : day;
         newest = Math.max(newest, item.at);
-        element.toggleAttribute("data-grouped", today === day && belongs(message, previous));
+        group(item, today === day && belongs(message, previous));
         separate(item, today !== day ? today : "");
         day = today;
       }
       previous = message;
-      // Only what has to move gets a new number; the odd ones between are for separators.
-      if (item.order <= last) place(element, (item.order = last + 2));
-      last = item.order;
-      if (item.day) place(item.day, last - 1);
     }
   }
 
   /** @param {Item} item */
   #fill(item) {
     const { id, element, message } = item;
-    if (!id || !message) return;
+    if (!message) return;
     const at = Math.min(message.at, Date.now());
     if (at !== item.at) Object.assign(item, { at, date: dateOf(at) });
     showMessage(element, id, message, this.#away, this.#act);
-  }
-
-  /** What changes in place has been announced before, or is the reader's own doing: it is not read out again. */
-  hush() {
-    clearTimeout(this.#hushed);
-    this.#log.setAttribute("aria-live", "off");
-    this.#hushed = setTimeout(() => this.#log.removeAttribute("aria-live"), HUSH_MS);
-  }
-
-  #count() {
-    if (!this.#following) this.#unseen++;
-  }
-
-  #resized() {
-    this.#height = this.#scroller.clientHeight;
-    if (this.#following) this.#toEnd("instant");
-  }
-
-  #scrolled() {
-    const { scrollHeight, scrollTop, clientHeight } = this.#scroller;
-    // A window that changed its size, not a reader, moved the text: a keyboard came up.
-    if (clientHeight !== this.#height) return;
-    // Nor is it a reader's doing that something has just come below: who stops following moves up.
-    if (scrollHeight - scrollTop - clientHeight < NEAR_END_PX) this.#following = true;
-    else if (scrollTop < this.#top) this.#following = false;
-    this.#top = scrollTop;
-    if (this.#following) this.#unseen = 0;
-    this.#showJump();
-  }
-
-  #showJump() {
-    this.#jump.hidden = this.#following;
-    this.#jump.textContent = this.#unseen ? `↓ ${this.#unseen} new` : "↓ Newest";
-  }
-
-  /** @param {ScrollBehavior} behavior */
-  #toEnd(behavior) {
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    this.#scroller.scrollTo({ top: this.#scroller.scrollHeight, behavior: calm ? "instant" : behavior });
   }
 }
 
 /** @param {Item} item */
 function waits({ message }) {
-  return Boolean(message && message.status !== "sent");
+  return message !== null && message.status !== "sent";
+}
+
+/**
+ * @param {Item} item
+ * @param {boolean} grouped
+ */
+function group(item, grouped) {
+  if (grouped !== item.grouped) item.element.toggleAttribute("data-grouped", (item.grouped = grouped));
 }
 
 /**
@@ -240,13 +278,4 @@ function separate(item, day) {
   item.day?.remove();
   item.day = day ? make("li", "day", make("span", "", day)) : null;
   if (item.day) item.element.before(item.day);
-}
-
-/**
- * @param {HTMLElement} element
- * @param {number} order
- */
-function place(element, order) {
-  const value = String(order);
-  if (element.style.getPropertyValue("order") !== value) element.style.setProperty("order", value);
 }

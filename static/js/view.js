@@ -8,19 +8,21 @@ import { Stream } from "./stream.js";
 import { keepInView } from "./viewport.js";
 
 /**
- * @import { Choice, Message } from "./message.js"
+ * @import { Choice } from "./message.js"
  * @import { Words } from "./sentences.js"
  */
 /**
  * @typedef {"deriving"|"connecting"|"connected"|"offline"|"resynced"|"stopped"} State
  * @typedef {{send: (text: string) => boolean, leave: () => void,
- *   option: (options: {links: boolean, characters: boolean}) => void, showKey: () => void,
+ *   option: () => void, showKey: () => void,
  *   retry: (id: string) => void, cancel: (id: string) => void, reconnect: () => void}} Handlers
  */
 
 // Twelve fill the panel; of a long one its end is enough, no screen is wider.
 const WIRE_LINES = 12;
 const WIRE_CHARACTERS = 400;
+// Nobody sees more of them pass, and each costs as much as some messages.
+const WIRE_MS = 150;
 // Long enough to be read, then the line is quiet again.
 const RESYNCED_MS = 6000;
 const SAID_MS = 8000;
@@ -38,29 +40,34 @@ const STATES = {
 export class RoomView {
   /** @type {Partial<Handlers>} */
   #handlers = {};
-  #stream = new Stream((choice, id, text) => this.#act(choice, id, text));
-  #people = new People();
-  #shield = new Shield(() => this.#handlers.showKey?.());
+  stream = new Stream((choice, id, text) => this.#act(choice, id, text));
+  people = new People();
+  shield = new Shield(() => this.#handlers.showKey?.());
   #composer = new Composer((text) => this.#handlers.send?.(text) ?? false);
   #wire = byId("wire", HTMLElement);
   #state = byId("state", HTMLElement);
   #links = byId("option-links", HTMLInputElement);
   #characters = byId("option-characters", HTMLInputElement);
+  /** @type {string[]} */
+  #caught = [];
+  #running = 0;
   #room = "";
+  #hidden = false;
   #calm = 0;
 
   /** @param {Document} page the room page: its ids are looked up here, so no other page can be driven */
   constructor(page) {
     byId("leave", HTMLElement).addEventListener("click", () => this.#handlers.leave?.());
     byId("reconnect", HTMLElement).addEventListener("click", () => this.#handlers.reconnect?.());
-    byId("hide-room", HTMLElement).addEventListener("click", () => this.#hideRoomName());
+    byId("hide-room", HTMLElement).addEventListener("click", () => {
+      this.#hidden = !this.#hidden;
+      this.#showRoomName();
+    });
     byId("copy-room", HTMLElement).addEventListener("click", () => this.#copyRoomName());
     for (const box of [this.#links, this.#characters])
-      box.addEventListener("change", () =>
-        this.#handlers.option?.({ links: this.#links.checked, characters: this.#characters.checked }),
-      );
+      box.addEventListener("change", () => this.#handlers.option?.());
     page.defaultView?.addEventListener("beforeunload", (event) => {
-      if (this.#composer.draft || this.#stream.unsent) event.preventDefault();
+      if (this.#composer.draft || this.stream.unsent) event.preventDefault();
     });
     keepInView();
   }
@@ -74,8 +81,12 @@ export class RoomView {
     this.#handlers[name] = handler;
   }
 
-  /** @param {{links: boolean, characters: boolean}} options what the boxes show; no event comes of it */
-  setOptions({ links, characters }) {
+  /** What the boxes allow; setting it makes no event. */
+  get options() {
+    return { links: this.#links.checked, characters: this.#characters.checked };
+  }
+
+  set options({ links, characters }) {
     this.#links.checked = links;
     this.#characters.checked = characters;
   }
@@ -105,82 +116,31 @@ export class RoomView {
     button.hidden = !again;
     button.textContent = again;
     this.#composer.setOpen(open);
-    this.#stream.setAway(state !== "connected" && state !== "resynced");
-    // The history that follows is there to be read, not to be read out.
-    if (state === "connected" || state === "resynced") this.#stream.hush();
-    if (state === "resynced") this.#calm = setTimeout(() => this.setState("connected"), RESYNCED_MS);
+    this.stream.setAway(state !== "connected" && state !== "resynced");
+    if (state === "resynced") this.#calm = window.setTimeout(() => this.setState("connected"), RESYNCED_MS);
   }
 
   /**
-   * @param {string} id
-   * @param {Message} message
-   */
-  addMessage(id, message) {
-    this.#stream.addMessage(id, message);
-  }
-
-  /**
-   * @param {string} id
-   * @param {Partial<Message>} change
-   */
-  updateMessage(id, change) {
-    this.#stream.updateMessage(id, change);
-  }
-
-  /** @param {string} id */
-  removeMessage(id) {
-    this.#stream.remove(id, true);
-  }
-
-  /**
-   * @param {string|null} id a notice of the same id is replaced
+   * @param {string} id a notice of the same id is replaced
    * @param {Words} words
    * @param {"quiet"|"warn"|"alarm"} kind quiet ones are seen but not read out
    */
   addNotice(id, words, kind) {
-    this.#stream.addNotice(id, words, kind);
+    this.stream.addNotice(id, words, kind);
     if (kind !== "quiet") this.#say(kind === "alarm" ? "say-alert" : "say-status", words);
-  }
-
-  /**
-   * @param {string} id
-   * @param {Words} words
-   */
-  updateNotice(id, words) {
-    this.#stream.updateNotice(id, words);
-  }
-
-  /** @param {string} id */
-  removeNotice(id) {
-    this.#stream.remove(id, false);
-  }
-
-  /** @param {import("./people.js").Person[]} people */
-  setPeople(people) {
-    this.#people.set(people);
   }
 
   /** @param {string} text */
   addCiphertext(text) {
-    this.#wire.append(make("li", "", make("span", "", text.slice(-WIRE_CHARACTERS))));
+    this.#caught.push(text.slice(-WIRE_CHARACTERS));
+    this.#running ||= window.setTimeout(() => this.#run(), WIRE_MS);
+  }
+
+  #run() {
+    this.#running = 0;
+    const lines = this.#caught.splice(0).slice(-WIRE_LINES);
+    this.#wire.append(...lines.map((text) => make("li", "", make("span", "", text))));
     while (this.#wire.childElementCount > WIRE_LINES) this.#wire.firstElementChild?.remove();
-  }
-
-  /** @param {{serverKeyPem: string, serverFingerprint: string, roomFingerprint: string}} facts */
-  setShield(facts) {
-    this.#shield.set(facts);
-  }
-
-  /** @param {string|null} key null hides it again */
-  showRoomKey(key) {
-    this.#shield.showRoomKey(key);
-  }
-
-  clear() {
-    this.#stream.clear();
-    this.#people.set([]);
-    this.#wire.replaceChildren();
-    this.#shield.showRoomKey(null);
   }
 
   /**
@@ -194,15 +154,9 @@ export class RoomView {
     this.#handlers[choice]?.(id);
   }
 
-  #hideRoomName() {
-    const button = byId("hide-room", HTMLElement);
-    button.setAttribute("aria-pressed", String(button.getAttribute("aria-pressed") !== "true"));
-    this.#showRoomName();
-  }
-
   #showRoomName() {
-    const hidden = byId("hide-room", HTMLElement).getAttribute("aria-pressed") === "true";
-    byId("room-name", HTMLElement).textContent = hidden ? "••••••••" : this.#room;
+    byId("hide-room", HTMLElement).setAttribute("aria-pressed", String(this.#hidden));
+    byId("room-name", HTMLElement).textContent = this.#hidden ? "••••••••" : this.#room;
   }
 
   async #copyRoomName() {

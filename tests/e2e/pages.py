@@ -264,8 +264,8 @@ class Guest:
         return self.messages.filter(has=self.page.locator(".text", has_text=text)).last
 
     async def texts(self) -> list[str]:
-        """What stands there now, in the order of the screen."""
-        return await self.page.locator("#messages li.message .text").all_inner_texts()
+        """What stands there now, in the order of the screen; what is far from view is not drawn and counts, too."""
+        return await self.page.locator("#messages li.message .text").all_text_contents()
 
     async def see_texts(self, *texts: str) -> None:
         """Waits until exactly these messages are there, in this order."""
@@ -273,12 +273,12 @@ class Guest:
 
     async def last_texts(self, number: int) -> list[str]:
         """What the last messages say now, every character of it."""
-        lines = self.page.locator(f"#messages li.message:nth-last-child(-n + {number}) .text")
-        return await lines.all_text_contents()
+        return (await self.texts())[-number:]
 
     async def see_last_texts(self, *texts: str) -> None:
         """Waits until the last messages are these, in this order."""
-        lines = self.page.locator(f"#messages li.message:nth-last-child(-n + {len(texts)}) .text")
+        every = "//*[@id='messages']//div[@class='text']"
+        lines = self.page.locator(f"xpath=({every})[position() > last() - {len(texts)}]")
         await expect(lines).to_have_text(list(texts))
 
     async def see_people(self, *names: str) -> None:

@@ -63,6 +63,7 @@ async def test_two_people_of_one_name_differ_by_tag_and_by_ciphertext(enter: Ent
     await two.hears("the same words")
     await two.say("the same words")
     await expect(one.messages).to_have_count(2)
+    await expect(one.wire).to_have_count(2)
     ciphertexts = await one.ciphertexts()
     assert len(set(ciphertexts)) == 2
     colours = await one.page.locator("#messages li.message").evaluate_all(

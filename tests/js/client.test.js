@@ -165,7 +165,7 @@ test("a connection on which nothing comes is tried by the other transport, and g
   }
   socket.open();
   mock.timers.tick(ANSWER_MS);
-  assert.equal(told.at(-1), "stopped: refused");
+  assert.equal(told.at(-1), "stopped: bad-envelope");
   assert.deepEqual(socket.did, ["goodbye"]);
 });
 

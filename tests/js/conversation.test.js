@@ -171,6 +171,7 @@ test("what is in the log and what comes later are shown in the order of the feed
   const last = await ann.says(3, "three");
   await hears(last);
   assert.deepEqual(sheet.texts, ["one", "two", "three"]);
+  assert.deepEqual([...sheet.lines.values()].map(({ past }) => past), [true, true, false]);
   assert.deepEqual(conversation.position, { epoch: EPOCH, id: 3 });
   assert.equal(conversation.seen?.[0], 3);
   assert.deepEqual(sheet.said, []);

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
-import { showsHost } from "../../static/js/parts.js";
+import { showsHost } from "../../static/js/message.js";
 
 test("a link whose text begins with its whole host needs no other sign", () => {
   for (const text of ["https://example.org", "HTTP://EXAMPLE.org/a", "example.org?b", "https://example.org#c"])
