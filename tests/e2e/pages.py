@@ -193,10 +193,14 @@ class Login:
         await page.goto(url if "#" in url else f"{url}/")
         return cls(page)
 
-    async def type_names(self, room: str, username: str) -> None:
-        await self.room.click()  # puts "room-" in, and the cursor behind it a frame later: only then can it be filled
+    async def go_to_room(self) -> None:
+        """Into the box; where it is empty, that puts "room-" in, and the cursor behind it a frame later."""
+        await self.room.click()
         await expect(self.room).not_to_have_value("")
         await self.page.evaluate("() => new Promise(requestAnimationFrame)")
+
+    async def type_names(self, room: str, username: str) -> None:
+        await self.go_to_room()
         await self.room.fill(room)
         await self.username.fill(username)
 

@@ -23,7 +23,7 @@ async def stored(page: Page) -> dict[str, str]:
 
 async def test_the_prefix_stands_in_an_empty_box_and_can_be_removed(visits: Visits, server: Served) -> None:
     login = await open_login(visits, server)
-    await login.room.click()
+    await login.go_to_room()
     await expect(login.room).to_have_value("room-")
     await login.page.keyboard.type("two words")
     await expect(login.room).to_have_value("room-two-words")
