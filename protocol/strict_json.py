@@ -2,11 +2,8 @@
 
 import json
 import math
-from json.encoder import encode_basestring_ascii as quote
 
 from protocol import Json, ProtocolError
-
-__all__ = ["dump", "load", "quote"]
 
 
 def load(text: str) -> Json:

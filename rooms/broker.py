@@ -84,22 +84,32 @@ class _Room:
     epoch: bytes = field(default_factory=lambda: secrets.token_bytes(EPOCH_BYTES))
     last: int = 0
     members: dict[MemberId, Member] = field(default_factory=dict)
-    log: deque[tuple[float, Entry]] = field(default_factory=deque)
-    digests: OrderedDict[bytes, tuple[int, float]] = field(default_factory=OrderedDict)
-    digests_due: float = 0.0
+    log: deque[Entry] = field(default_factory=deque)
+    digests: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    # When those were posted; apart, since pairs for each message would be so many more for the garbage collector.
+    log_times: deque[float] = field(default_factory=deque)
+    digest_times: deque[float] = field(default_factory=deque)
     empty_since: float = 0.0
     review_due: float | None = None
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(self.epoch, self.last, tuple(self.members.values()), tuple(entry for _, entry in self.log))
+        return Snapshot(self.epoch, self.last, tuple(self.members.values()), tuple(self.log))
+
+    def remember(self, entry: Entry, digest: bytes, now: float) -> None:
+        self.log.append(entry)
+        self.log_times.append(now)
+        self.digests[digest] = entry.id
+        self.digest_times.append(now)
+
+    def forget_oldest(self) -> None:
+        self.log.popleft()
+        self.log_times.popleft()
 
     def forget_digests(self, now: float) -> None:
-        while len(self.digests) > DIGESTS_KEPT:
-            oldest, (_, at) = next(iter(self.digests.items()))
-            if len(self.digests) <= DIGESTS_AT_MOST and now - at < DIGEST_SECONDS:
-                self.digests_due = at + DIGEST_SECONDS  # before that there is nothing to forget
-                return
-            del self.digests[oldest]
+        times = self.digest_times
+        while len(times) > DIGESTS_KEPT and (len(times) > DIGESTS_AT_MOST or now - times[0] >= DIGEST_SECONDS):
+            times.popleft()
+            self.digests.popitem(last=False)
 
 
 class MemoryBroker:
@@ -153,16 +163,14 @@ class MemoryBroker:
         room, _ = self._seated(address, message.member, seat)
         known = room.digests.get(message.digest)
         if known is not None:
-            return known[0]
+            return known
         now = self._clock.time()
         room.last += 1
         entry = Entry(room.last, message.member, message.ciphertext)
-        room.digests[message.digest] = (entry.id, now)
-        if now >= room.digests_due or len(room.digests) > DIGESTS_AT_MOST:
-            room.forget_digests(now)
-        room.log.append((now, entry))
+        room.remember(entry, message.digest, now)
+        room.forget_digests(now)
         if len(room.log) > self._limits.log_size:
-            room.log.popleft()
+            room.forget_oldest()
         if self._limits.message_ttl:
             self._review_at(address, room, now + self._limits.message_ttl)
         self._deliver(Posted(address, entry))
@@ -214,10 +222,10 @@ class MemoryBroker:
                 return None
             dues.append(forgotten)
         if self._limits.message_ttl:
-            while room.log and room.log[0][0] + self._limits.message_ttl <= now:
-                room.log.popleft()
+            while room.log and room.log_times[0] + self._limits.message_ttl <= now:
+                room.forget_oldest()
             if room.log:
-                dues.append(room.log[0][0] + self._limits.message_ttl)
+                dues.append(room.log_times[0] + self._limits.message_ttl)
         return min(dues, default=None)
 
     def _arm(self) -> None:

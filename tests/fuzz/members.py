@@ -73,7 +73,7 @@ async def _visit(frames: Input) -> None:
         await connection.receive(frame, transport)
         await stage.settle()
     for room in stage.memory._rooms.values():
-        for _, entry in room.log:
+        for entry in room.log:
             size = len(from_base64url(entry.ciphertext)) - 28
             must(size in MESSAGE_CLASSES, "a message of a size that no class has")
     connection.lost(transport, CloseReason.TRANSPORT_CLOSE)

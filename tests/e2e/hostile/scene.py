@@ -85,6 +85,7 @@ class Scene:
         kept = self.server.kept(self.room)
         kept.last += number
         kept.log.clear()
+        kept.log_times.clear()
 
     @asynccontextmanager
     async def away(self, guest: Guest, **lies: Twist) -> AsyncIterator[None]:
