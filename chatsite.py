@@ -51,12 +51,15 @@ HOUSE = Path(__file__).resolve().parent
 CONFIG = HOUSE / "config" / "chatsite.toml"
 
 USAGE_ERROR = 2
-RSA_THREADS = 2
-"""An RSA operation does not hold the interpreter's lock; two threads keep two cores busy with joins."""
+RSA_THREADS = 1
+"""An RSA operation does not hold the interpreter's lock, what is around it does. One thread opens a thousand joins a
+second; of two, one could be kept from running by the other while it holds the lock that the loop waits for."""
 RSA_NICENESS = 10
 """Where both want the same core, messages come before joins."""
-COLLECT_AFTER = (50_000, 20, 50)
-"""Objects that are made before the garbage collector looks for cycles, and how often it looks at older ones."""
+COLLECT_AFTER = (20_000, 50, 50)
+"""Objects that are made before the garbage collector looks for cycles, and how often it looks at older ones. When ten
+thousand clients come back, a look at twice as many holds the loop up for more than 10 ms; more looks at older ones would
+for a tenth of a second."""
 BODY_SECONDS = 60.0
 """How long a request may take to bring its body."""
 CLOSE_SECONDS = 5.0

@@ -10,7 +10,7 @@ import tornado.netutil
 BACKLOG = 4096
 """Connections that the system keeps for us, oldest first. Whom it has no room for tries again ever more rarely: a short
 queue would serve those last who have waited longest."""
-ACCEPTS_A_TURN = 8
+ACCEPTS_A_TURN = 3
 """A new connection costs half a millisecond, with TLS more. When ten thousand clients come back at once, others have
 their turn in between."""
 
