@@ -58,8 +58,8 @@ RSA_NICENESS = 10
 """Where both want the same core, messages come before joins."""
 COLLECT_AFTER = (20_000, 50, 50)
 """Objects that are made before the garbage collector looks for cycles, and how often it looks at older ones. When ten
-thousand clients come back, a look at twice as many holds the loop up for more than 10 ms; more looks at older ones would
-for a tenth of a second."""
+thousand clients come back, a look at twice as many holds the loop up for over 10 ms, and more looks at older ones would
+do so for a tenth of a second."""
 BODY_SECONDS = 60.0
 """How long a request may take to bring its body."""
 CLOSE_SECONDS = 5.0
