@@ -96,7 +96,7 @@ SNAPSHOTS: dict[str, Object] = {
     "first missing": {"first": MISSING},
     "first after the end": {"first": NEVER - 1},
     "first before the log": {"first": 1, "last": 3, "log": []},
-    "last before the log": {"last": 0},
+    "last before the log": {"first": 1, "last": 0, "log": [entry(1)]},
     "last negative": {"first": 1, "last": -1, "log": []},
     "last not safe": {"last": NEVER},
     "ttl negative": {"ttl": -1},
