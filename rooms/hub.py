@@ -89,10 +89,11 @@ class Hub:
     def enter(self, room: RoomAddress, member: MemberId, socket: Socket) -> Socket | None:
         """Seats a socket; answers the one that held this member's place until now. What was said before is not for
         it."""
-        here = self._rooms.get(room)
+        if room in self._rooms:
+            self._rooms[room].tell()
+        here = self._rooms.get(room)  # looked up now: who was too slow to be told may have been the last one here
         if here is None:
             here = self._rooms[room] = _Room()
-        here.tell()
         before = here.seats.get(member)
         if before is not None:
             before.socket.order(None)

@@ -106,6 +106,19 @@ def test_who_leaves_while_being_told_takes_nothing_from_the_others() -> None:
     assert (len(ann.sent), len(bob.sent)) == (1, 2)
 
 
+def test_who_comes_when_the_last_one_is_too_slow_to_be_told_sits_in_a_room_that_is_heard() -> None:
+    turn, bob = Turn(), Chair()
+    hub = Hub(turn.soon)
+    ann = Chair(leaves=hub)
+    hub.enter(ROOM, ANN, ann)
+    hub.broadcast(ROOM, "new_user")
+    hub.enter(ROOM, BOB, bob)
+    hub.broadcast(ROOM, "typing")
+    turn.end()
+    assert told(ann) == [["new_user"]]
+    assert told(bob) == [["typing"]]
+
+
 class Turn:
     """What is put off to the end of a turn."""
 
