@@ -22,19 +22,27 @@ const tell = (...said) => console.log(JSON.stringify(said));
 /** @param {(string | {name: string})[]} words */
 const sentence = (words) => words.map((word) => (typeof word === "string" ? word : word.name)).join("");
 
+/** Ids of what is said, the others being notices'. */
+const lines = new Set();
+
 /** What RoomView is to the page's screen. @type {any} */
 const view = {
-  addMessage: (id, { text, name, own, status, marks }) => tell("line", id, { text, name, own, status, marks }),
-  updateMessage: (id, change) => tell("change", id, change),
-  removeMessage: (id) => tell("remove", id),
+  options: { links: true, characters: true },
+  stream: {
+    addMessage(id, { text, name, own, status, marks }) {
+      lines.add(id);
+      tell("line", id, { text, name, own, status, marks });
+    },
+    updateMessage: (id, change) => tell("change", id, change),
+    updateNotice: (id, words) => tell("notice", id, sentence(words)),
+    remove: (id) => tell(lines.delete(id) ? "remove" : "unnotice", id),
+  },
+  people: { set: (people) => tell("people", people.map((person) => person.name).sort()) },
   addNotice: (id, words, kind) => tell("notice", id, sentence(words), kind),
-  updateNotice: (id, words) => tell("notice", id, sentence(words)),
-  removeNotice: (id) => tell("unnotice", id),
-  setPeople: (people) => tell("people", people.map((person) => person.name).sort()),
   addCiphertext() {},
 };
 
-const screen = new Screen(view, makeFilter({ punctuation: "", linkTraces: [] }), { links: true, characters: true });
+const screen = new Screen(view, makeFilter({ punctuation: "", linkTraces: [] }));
 const who = { room: await deriveRoom(fromBase64url(secret)), signer: await makeSigner(), site: fromBase64url(site), name };
 const socket = io(url, { ...makeLine(), ...line });
 const tab = await makeTab(socket, who, screen, {
