@@ -52,8 +52,9 @@ CONFIG = HOUSE / "config" / "chatsite.toml"
 
 USAGE_ERROR = 2
 RSA_THREADS = 1
-"""An RSA operation does not hold the interpreter's lock, what is around it does. One thread opens a thousand joins a
-second; of two, one could be kept from running by the other while it holds the lock that the loop waits for."""
+"""An RSA operation does not hold the interpreter's lock, what is around it does. One thread is enough for the nine
+hundred clients a second that a core can seat; of two, one could be kept from running by the other while it holds the
+lock that the loop waits for."""
 RSA_NICENESS = 10
 """Where both want the same core, messages come before joins."""
 COLLECT_AFTER = (20_000, 50, 50)

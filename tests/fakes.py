@@ -11,6 +11,7 @@ from handlers.connection import Connection
 from protocol import Frame, Json
 from protocol.namespace import ConnectRefused, Departure, Socket
 from protocol.session import CloseReason
+from protocol.socketio import Packet, PacketType, encode
 
 
 @dataclass(slots=True)
@@ -64,6 +65,25 @@ class FakeClock:
 def at_once(call: Callable[[], None]) -> None:
     """For what would be put off to the end of a turn, where there are no turns."""
     call()
+
+
+class Seated:
+    """What a protocol.namespace.Socket is told about its place, and how it keeps to that."""
+
+    say: Callable[[Sequence[Frame]], None] | None = None
+    number = 0
+
+    def move(self, number: int) -> None:
+        self.number = number
+
+    def order(self, say: Callable[[Sequence[Frame]], None] | None) -> None:
+        self.say = say
+
+    def emit(self, event: str, *args: Json) -> None:
+        (self.say or self.send)(encode(Packet(PacketType.EVENT, data=[event, *args])))
+
+    def send(self, frames: Sequence[Frame], *, last: bool = False) -> None:
+        raise NotImplementedError
 
 
 @dataclass(slots=True)

@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 from envelope import ServerKey
 from protocol import Frame, Json
 from protocol.namespace import Departure, Socket
-from protocol.socketio import Decoder, Packet, PacketType, encode
+from protocol.socketio import Decoder
 from rooms.broker import Limits, MemoryBroker
 from rooms.chat import ChatNamespace, Policy
 from rooms.hub import Hub
@@ -20,7 +20,7 @@ from rooms.join import Door, Join
 from rooms.limits import Rate
 from rooms.model import Member, MemberId, RoomAddress
 from tests import reference_join
-from tests.fakes import FakeClock, at_once
+from tests.fakes import FakeClock, Seated, at_once
 from tests.reference import Room, Signer, b64
 from tests.reference_join import Channel, Joining, Since, proven
 
@@ -53,7 +53,7 @@ def message() -> bytes:
 
 
 @dataclass(slots=True, eq=False)
-class FakeSocket:
+class FakeSocket(Seated):
     """protocol.namespace.Socket. `heard`: names and arguments of all events. `connected` as its owner sees it."""
 
     id: str
@@ -61,17 +61,6 @@ class FakeSocket:
     connected: bool = True
     breaks: Callable[[], None] | None = None
     """Called instead of the next send: how a consumer that is too slow is closed in the middle of it."""
-    say: Callable[[Sequence[Frame]], None] | None = None
-    number: int = 0
-
-    def move(self, number: int) -> None:
-        self.number = number
-
-    def order(self, say: Callable[[Sequence[Frame]], None] | None) -> None:
-        self.say = say
-
-    def emit(self, event: str, *args: Json) -> None:
-        (self.say or self.send)(encode(Packet(PacketType.EVENT, data=[event, *args])))
 
     def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
         raise AssertionError("the chat asks for no acks")

@@ -6,32 +6,21 @@ from dataclasses import dataclass, field
 from protocol import Frame, Json
 from protocol.batch import Batch
 from protocol.socketio import Decoder
-from rooms.hub import UNTOLD_BYTES, Hub, encode_event
+from rooms.hub import UNTOLD_BYTES, Hub
 from rooms.model import MemberId, RoomAddress
-from tests.fakes import at_once
+from tests.fakes import Seated, at_once
 
 ROOM, OTHER_ROOM = RoomAddress(b"r" * 32), RoomAddress(b"o" * 32)
 ANN, BOB = MemberId("Ann"), MemberId("Bob")
 
 
 @dataclass(eq=False)
-class Chair:
+class Chair(Seated):
     """protocol.namespace.Socket that keeps what it is sent, and may do something about it."""
 
     id: str = "socket"
     sent: list[Sequence[Frame]] = field(default_factory=list)
     leaves: Hub | None = None
-    say: Callable[[Sequence[Frame]], None] | None = None
-    number: int = 0
-
-    def move(self, number: int) -> None:
-        self.number = number
-
-    def order(self, say: Callable[[Sequence[Frame]], None] | None) -> None:
-        self.say = say
-
-    def emit(self, event: str, *args: Json) -> None:
-        (self.say or self.send)(encode_event(event, *args))
 
     def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
         raise AssertionError("the hub asks nobody anything")
