@@ -196,7 +196,6 @@ class PollingHandler(EngineHandler):
                 await connection.handle(packet, self._transport)
                 if number % PACKETS_A_TURN == 0:
                     await asyncio.sleep(0)
-            await asyncio.sleep(0)  # what rooms say to it is told at the end of this turn: before the POST is answered
         except (UnicodeDecodeError, ProtocolError):
             connection.close(CloseReason.PARSE_ERROR)
         closed = connection.session.closed

@@ -80,8 +80,13 @@ async def measure(scene: Scene, place: Place) -> int:
         # The poll that was waiting brings the message. The ack may come with it, or after it.
         end = b'"}]'
         return next(down.index(end) + len(end) for down in line.down[first - 1 :] if end in down)
-    at = next(number for number, up in enumerate(line.up) if number >= first and place.words in up)
-    return len(getattr(line, place.way)[at])
+    async with asyncio.timeout(SECONDS):
+        while True:
+            for up, down in zip(line.up[first:], line.down[first:], strict=True):
+                # What is said to one that was under way when the line broke is another answer, and longer.
+                if place.words in up and (place.way == "up" or down.startswith(b"HTTP/1.1 200 ")):
+                    return len(up if place.way == "up" else down)
+            await asyncio.sleep(0.01)  # the next poll may be on its way
 
 
 async def cut(scene: Scene, place: Place, offset: int) -> None:
