@@ -84,7 +84,7 @@ async def measure(scene: Scene, place: Place) -> int:
         while True:
             for up, down in zip(line.up[first:], line.down[first:], strict=True):
                 # What is said to one that was under way when the line broke is another answer, and longer.
-                if place.words in up and (place.way == "up" or down.startswith(b"HTTP/1.1 200 ")):
+                if place.words in up and (place.way == "up" or not down.startswith(b"HTTP/1.1 4")):
                     return len(up if place.way == "up" else down)
             await asyncio.sleep(0.01)  # the next poll may be on its way
 
