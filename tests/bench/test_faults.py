@@ -8,7 +8,9 @@ from bench.generator import Address, Fault, Generator, Shape, generating
 from tests.bench.relay import Delivery, Relay, relaying
 
 SHAPE = Shape(2, 3)
-PATIENCE = 0.3
+PATIENCE = 1.0
+"""Seconds without an arrival after which what is missing is lost; where nothing is, nobody waits."""
+LONG_PATIENCE = 20.0
 
 
 def talk(generator: Generator) -> None:
@@ -16,16 +18,18 @@ def talk(generator: Generator) -> None:
     generator.open(300, 0, 0.4)
 
 
-def measured(relay: Relay, shape: Shape = SHAPE, speak: Callable[[Generator], object] = talk) -> None:
+def measured(
+    relay: Relay, shape: Shape = SHAPE, speak: Callable[[Generator], object] = talk, patience: float = LONG_PATIENCE
+) -> None:
     """Raises Fault."""
-    with relaying(relay) as url, generating(Address(url), shape, patience=PATIENCE) as generator:
+    with relaying(relay) as url, generating(Address(url), shape, patience=patience) as generator:
         generator.join(4)
         speak(generator)
 
 
 def fault(relay: Relay) -> str:
     with pytest.raises(Fault) as caught:
-        measured(relay)
+        measured(relay, patience=PATIENCE)
     return str(caught.value)
 
 
@@ -87,7 +91,12 @@ def test_a_message_that_was_lost_long_ago_is_not_forgotten() -> None:
         return [] if delivery.place == 1 and delivery.number == 1 else [delivery.packet]
 
     with pytest.raises(Fault, match="lost"):
-        measured(Relay(deliver), shape=Shape(1, 2, senders=1), speak=lambda generator: generator.open(1000, 0, 0.3))
+        measured(
+            Relay(deliver),
+            Shape(1, 2, senders=1),
+            speak=lambda generator: generator.open(1000, 0, 0.3),
+            patience=PATIENCE,
+        )
     assert last > 100
 
 
