@@ -1,70 +1,49 @@
-"""The front door: arguments to settings, settings to keys, broker, hub, chat and server, and a graceful end.
-
-The only file that constructs the parts of the house and knows how they hang together.
-"""
+"""The front door: arguments to settings, settings to a site and its sockets, and a graceful end."""
 
 import argparse
 import asyncio
 import contextlib
 import errno
-import functools
 import gc
 import ipaddress
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from importlib import metadata
 from pathlib import Path
 from typing import NoReturn
 
-import tornado.httpserver
-import tornado.web
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerConnectionDelegate
 
 import settings
 import state
-from envelope import ServerKey
-from handlers import routes
-from handlers.assets import Assets, AssetsMissing, read_assets
-from handlers.base import NotFoundHandler
-from handlers.client import Client
-from handlers.connections import Connections
-from handlers.line import Lines
+from composition import CLOSE_SECONDS, HOUSE, Site
+from handlers import redirects
+from handlers.assets import AssetsMissing, read_assets
 from handlers.listener import Listener, listen
-from handlers.pages import PageFacts
-from protocol.session import Timing
-from protocol.socketio import DEFAULT_NAMESPACE
-from rooms.broker import Limits, MemoryBroker
-from rooms.chat import ChatNamespace, Policy
-from rooms.hub import Hub
-from rooms.join import Door
-from rooms.limits import Rate
-from rooms.model import MAX_TEXT
 from settings import Settings, SettingsError
 from state import Certificate, StateError
 
-HOUSE = Path(__file__).resolve().parent
 CONFIG = HOUSE / "config" / "chatsite.toml"
 
 USAGE_ERROR = 2
-RSA_THREADS = 1
-"""An RSA operation does not hold the interpreter's lock, what is around it does. One thread is enough for the nine
-hundred clients a second that a core can seat; of two, one could be kept from running by the other while it holds the
-lock that the loop waits for."""
-RSA_NICENESS = 10
-"""Where both want the same core, messages come before joins."""
 COLLECT_AFTER = (20_000, 50, 50)
 """Objects that are made before the garbage collector looks for cycles, and how often it looks at older ones. When ten
 thousand clients come back, a look at twice as many holds the loop up for over 10 ms, and more looks at older ones would
 do so for a tenth of a second."""
 BODY_SECONDS = 60.0
 """How long a request may take to bring its body."""
-CLOSE_SECONDS = 5.0
-"""How long connections may take to say goodbye."""
+SOCKETS_EACH = 2
+"""Of one connection: a client that polls uses two, one that waits and one that brings."""
+VISITORS = 200
+"""Sockets beside those, for pages and refusals: a browser opens six to fetch a page."""
+OWN_FILES = 200
+"""Descriptors that are not clients': files that are being served, selectors, listening sockets."""
 
 
 class Failure(Exception):
@@ -145,73 +124,6 @@ def _check(chosen: Settings) -> None:
         state.given_certificate(Path(chosen.tls_certificate), Path(chosen.tls_key))
 
 
-def _step_back() -> None:
-    """This thread gives way to the loop's, where the system knows niceness of threads (Linux)."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), RSA_NICENESS)
-
-
-class Site:
-    """All the parts of one running site."""
-
-    def __init__(self, chosen: Settings, assets: Assets, salt: bytes, loop: asyncio.AbstractEventLoop) -> None:
-        self._pool = ThreadPoolExecutor(RSA_THREADS, "join", _step_back)
-        self._lines = Lines(loop)
-        limits = Limits(
-            chosen.log_size, chosen.message_ttl, chosen.empty_room_ttl, chosen.max_room_members, chosen.max_rooms
-        )
-        self.broker = MemoryBroker(limits, loop)
-        self.chat = ChatNamespace(
-            Door(ServerKey(), salt),
-            self.broker,
-            Hub(self._lines.soon),
-            Policy(chosen.grace_time, chosen.message_ttl, Rate(chosen.event_rate, chosen.event_burst)),
-            loop,
-            functools.partial(loop.run_in_executor, self._pool),
-        )
-        timing = Timing(
-            ping_interval=chosen.ping_interval,
-            ping_timeout=chosen.ping_timeout,
-            connect_timeout=chosen.connect_timeout,
-            max_payload=chosen.max_payload,
-            outbox_bytes=chosen.outbox_bytes,
-        )
-        namespaces = {DEFAULT_NAMESPACE: self.chat}
-        self.connections = Connections(
-            lambda connection: Client(connection, namespaces, chosen.max_payload), timing, loop, chosen.max_connections
-        )
-        facts = PageFacts(
-            filter_punctuation=chosen.filter_punctuation,
-            filter_links=chosen.filter_links,
-            label_filtered=chosen.label_filtered,
-            label_link=chosen.label_link,
-            max_text=MAX_TEXT,
-            version=version(),
-        )
-        self.application = tornado.web.Application(
-            routes(assets, facts, salt, self.connections, self._lines, chosen.allowed_origins),
-            default_handler_class=NotFoundHandler,
-            template_path=str(HOUSE / "templates"),
-            assets=assets,
-            compress_response=True,  # nothing that is served is secret, so its compressed size tells nothing
-            log_function=lambda handler: None,  # an access log is user data
-        )
-
-    async def start(self) -> None:
-        """The rooms are open."""
-        await self.chat.start()
-
-    async def close(self) -> None:
-        """Lets everybody go and leaves nothing behind."""
-        self._lines.settle()  # what was said and answered until now is told first
-        self.connections.close()
-        await self._lines.close(CLOSE_SECONDS)
-        await self.chat.close()
-        await self.broker.close()
-        # Joins that wait there belong to nobody any more and end at once; cancelled, each would look like a bug.
-        await asyncio.to_thread(self._pool.shutdown)
-
-
 async def _serve(chosen: Settings) -> None:
     _quiet_logs()
     assets = read_assets(HOUSE / "static")
@@ -219,26 +131,49 @@ async def _serve(chosen: Settings) -> None:
     salt, certificate = state.site_salt(directory), _certificate(chosen, directory)
     sockets = _bind(chosen)
     loop = asyncio.get_running_loop()
-    site = Site(chosen, assets, salt, loop)
+    site = Site(chosen, assets, salt, loop, version=version(), vouched=certificate is None or not certificate.made)
     await site.start()
-    server = tornado.httpserver.HTTPServer(
-        site.application,
-        ssl_options=certificate.context if certificate else None,
-        xheaders=chosen.behind_proxy,
-        max_body_size=chosen.max_payload,
-        body_timeout=BODY_SECONDS,
+    server, plain = _server(site.gate, chosen), _server(redirects(), chosen)
+    listener = Listener(
+        sockets,
+        server,
+        at_most=_sockets(chosen),
+        at_most_each=SOCKETS_EACH * chosen.connections_per_address + VISITORS,
+        address_of=site.addresses.of_peer,
+        tls=certificate.context if certificate else None,
+        plain=plain,
     )
-    server.add_sockets(sockets)
     stopped = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopped.set)
     _collect_rarely()
     _announce(chosen, sockets[0].getsockname()[1], certificate)
     await stopped.wait()
-    server.stop()
+    listener.stop()
     await site.close()
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(server.close_all_connections(), CLOSE_SECONDS)
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await server.close_all_connections()
+            await plain.close_all_connections()
+
+
+def _server(callback: HTTPServerConnectionDelegate, chosen: Settings) -> HTTPServer:
+    return HTTPServer(
+        callback,
+        max_header_size=chosen.max_header,
+        max_body_size=chosen.max_payload,
+        body_timeout=BODY_SECONDS,
+        idle_connection_timeout=chosen.idle_timeout,
+    )
+
+
+def _sockets(chosen: Settings) -> int:
+    """How many sockets clients may have: as many as they need, if the system has them for us."""
+    wanted = SOCKETS_EACH * chosen.max_connections + VISITORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return wanted if hard == resource.RLIM_INFINITY else max(1, min(wanted, hard - OWN_FILES))
 
 
 def _collect_rarely() -> None:
@@ -248,7 +183,7 @@ def _collect_rarely() -> None:
     gc.set_threshold(*COLLECT_AFTER)
 
 
-def _bind(chosen: Settings) -> Sequence[Listener]:
+def _bind(chosen: Settings) -> Sequence[socket.socket]:
     try:
         return listen(chosen.port, chosen.ip)
     except OSError as error:

@@ -26,6 +26,11 @@ class SettingsError(Exception):
         super().__init__(" ".join(line.splitlines()))
 
 
+MOST = 1e12
+LARGEST_EVENT = 100_000
+"""More bytes than the largest event of the chat has: with a smaller burst it could never be sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """What a value must be: a test, and the words for what it expects."""
@@ -47,6 +52,23 @@ def _seconds(default: float, low: float, high: float) -> Any:
     return _setting(
         float(default), f"a number of seconds from {low:g} to {high:.0f}", lambda value: low <= value <= high
     )
+
+
+def _rate(per_second: float, at_once: float, least: int = 1) -> Any:
+    """Two numbers: so many a second, and so many at once."""
+    return _setting(
+        (float(per_second), float(at_once)),
+        f"a list of two numbers: above 0 a second, {least} or more at once",
+        lambda value: len(value) == 2 and 0.001 <= value[0] <= MOST and least <= value[1] <= MOST,
+    )
+
+
+def _is_network(value: str) -> bool:
+    try:
+        ipaddress.ip_network(value)
+    except ValueError:
+        return False
+    return True
 
 
 def _is_host(value: str) -> bool:
@@ -78,6 +100,11 @@ class Settings:
     ip: str = _setting("127.0.0.1", "an IP address or a host name", _is_host)
     port: int = _whole(5000, 0, 65_535)
     behind_proxy: bool = _setting(False, "true or false")
+    proxies: tuple[str, ...] = _setting(
+        ("127.0.0.0/8", "::1"),
+        "a list of IP addresses or networks such as 10.0.0.0/8",
+        lambda value: all(map(_is_network, value)),
+    )
     allowed_origins: tuple[str, ...] = _setting(
         (), "a list of origins such as https://chat.example", lambda value: all(map(_is_origin, value))
     )
@@ -91,16 +118,31 @@ class Settings:
     grace_time: float = _seconds(15, 0, 3600)
 
     max_connections: int = _whole(10_000, 1, 1_000_000)
+    connections_per_address: int = _whole(1000, 1, 1_000_000)
+    requests_per_address: tuple[float, float] = _rate(100, 2000)
     max_rooms: int = _whole(10_000, 1, 1_000_000)
     max_room_members: int = _whole(1000, 1, 10_000)  # browsers read no longer list of people: static/js/events.js
     max_payload: int = _whole(1_000_000, 100_000, 100_000_000)
+    max_header: int = _whole(16_000, 1000, 1_000_000)
     outbox_bytes: int = _whole(1_000_000, 10_000, 1_000_000_000)
-    event_rate: float = _setting(10.0, "a number from 0.1 to 100000", lambda value: 0.1 <= value <= 100_000)
-    event_burst: int = _whole(40, 1, 100_000)
+    room_log_bytes: int = _whole(2_000_000, 100_000, 1_000_000_000)
+    log_bytes: int = _whole(250_000_000, 100_000, 1_000_000_000_000)
+    joins_per_connection: int = _whole(3, 1, 1000)
+    joins_per_address: tuple[float, float] = _rate(20, 1000)
+    joins_per_room: tuple[float, float] = _rate(20, 1000)
+    events_per_connection: tuple[float, float] = _rate(10, 40)
+    events_per_address: tuple[float, float] = _rate(200, 2000)
+    events_per_room: tuple[float, float] = _rate(200, 2000)
+    bytes_per_connection: tuple[float, float] = _rate(200_000, 2_000_000, LARGEST_EVENT)
+    bytes_per_address: tuple[float, float] = _rate(2_000_000, 20_000_000, LARGEST_EVENT)
+    bytes_per_room: tuple[float, float] = _rate(1_000_000, 10_000_000, LARGEST_EVENT)
+    refusals_per_connection: tuple[float, float] = _rate(1, 100)
 
     ping_interval: float = _seconds(25, 0.1, 3600)
     ping_timeout: float = _seconds(20, 0.1, 3600)
     connect_timeout: float = _seconds(45, 0.1, 3600)
+    join_timeout: float = _seconds(120, 0.1, 86_400)
+    idle_timeout: float = _seconds(30, 1, 3600)
 
     filter_punctuation: str = _setting(
         PUNCTUATION, "punctuation and symbols, without & < and >, each as itself", _is_punctuation
@@ -166,7 +208,8 @@ def _fits(value: Any, default: Any) -> bool:
     if isinstance(default, bool) or isinstance(value, bool):
         return isinstance(default, bool) and isinstance(value, bool)
     if isinstance(default, tuple):
-        return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
+        kind = 0.0 if default and isinstance(default[0], float) else ""
+        return isinstance(value, tuple) and all(_fits(item, kind) for item in value)
     if isinstance(default, str):
         return isinstance(value, str)
     return isinstance(value, int) or (isinstance(value, float) and isinstance(default, float))
@@ -179,7 +222,8 @@ def _from_text(key: str, text: str, source: str) -> Any:
     if isinstance(default, bool):
         value = {"true": True, "false": False}.get(text.lower(), text)
     elif isinstance(default, tuple):
-        value = tuple(part.strip() for part in text.split(",") if part.strip())
+        parts = [part.strip() for part in text.split(",") if part.strip()]
+        value = tuple(map(_number, parts) if default and isinstance(default[0], float) else parts)
     elif isinstance(default, int | float):
         value = _number(text)
     return _checked(key, value, source)

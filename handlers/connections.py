@@ -2,6 +2,7 @@
 Tornado, and nothing of what is said.
 """
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 
 from handlers.connection import Application, Connection, Transport
@@ -13,11 +14,20 @@ from rooms.clock import Cancellable, Clock
 class Connections:
     """All connections of this process. `attend` gives each its application."""
 
-    def __init__(self, attend: Callable[[Connection], Application], timing: Timing, clock: Clock, at_most: int) -> None:
+    def __init__(
+        self,
+        attend: Callable[[Connection], Application],
+        timing: Timing,
+        clock: Clock,
+        at_most: int,
+        at_most_each: int | None = None,
+    ) -> None:
         self.timing = timing
         self._attend = attend
         self._clock = clock
         self._at_most = at_most
+        self._at_most_each = at_most if at_most_each is None else at_most_each
+        self._by_address = Counter[bytes]()
         self._open: dict[str, Connection] = {}
         self._farewells: dict[str, tuple[Sequence[Frame], Cancellable]] = {}
 
@@ -26,9 +36,14 @@ class Connections:
         """Whether one more would be too many."""
         return len(self._open) + len(self._farewells) >= self._at_most
 
-    def open(self, transport: Transport, via: Via) -> Connection:
+    def full_for(self, address: bytes) -> bool:
+        """Whether one more from there would be too many."""
+        return self._by_address[address] >= self._at_most_each
+
+    def open(self, transport: Transport, via: Via, address: bytes = b"") -> Connection:
         """A new session over a transport that is ready to send."""
-        connection = Connection(transport, via, self._attend, self.timing, self._clock, self._forget)
+        connection = Connection(transport, via, self._attend, self.timing, self._clock, self._forget, address)
+        self._by_address[address] += 1
         self._open[connection.session.sid] = connection
         connection.start()
         return connection
@@ -58,6 +73,9 @@ class Connections:
     def _forget(self, connection: Connection) -> None:
         sid = connection.session.sid
         self._open.pop(sid, None)
+        self._by_address[connection.address] -= 1
+        if not self._by_address[connection.address]:
+            del self._by_address[connection.address]
         if connection.farewell is not None:
             seconds, frames = connection.farewell
             self._farewells[sid] = (frames, self._clock.call_later(seconds, lambda: self.farewell(sid)))

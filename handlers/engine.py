@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher
 
+from handlers.address import Addresses
 from handlers.base import BaseHandler
 from handlers.connection import Connection
 from handlers.connections import Connections
@@ -39,6 +40,7 @@ BAD_REQUEST = Refusal(400, 3, "Bad request")
 FORBIDDEN = Refusal(403, 4, "Forbidden")
 UNSUPPORTED_VERSION = Refusal(400, 5, "Unsupported protocol version")
 FULL = Refusal(503, headers={"Retry-After": "10"})
+CROWDED = Refusal(429, headers={"Retry-After": "10"})
 
 
 def query(request: HTTPServerRequest, name: str) -> str:
@@ -64,8 +66,9 @@ class EngineHandler(BaseHandler):
 
     via: Via
 
-    def initialize(self, connections: Connections, allowed_origins: Collection[str]) -> None:
+    def initialize(self, connections: Connections, allowed_origins: Collection[str], addresses: Addresses) -> None:
         self._connections = connections
+        self._addresses = addresses
         self._allowed_origins = allowed_origins
         self.connection: Connection | None = None
         """The one that this request belongs to, once `judge` has found nothing wrong."""
@@ -106,7 +109,18 @@ class EngineHandler(BaseHandler):
             return BAD_REQUEST
         if version != engineio.VERSION:
             return UNSUPPORTED_VERSION
-        return FULL if self._connections.full else None
+        return self.no_room()
+
+    @property
+    def address(self) -> bytes:
+        """Where the request comes from."""
+        return self._addresses.of(self.request)
+
+    def no_room(self) -> Refusal | None:
+        """Why there is no place for one more session, if there is none."""
+        if self._connections.full:
+            return FULL
+        return CROWDED if self._connections.full_for(self.address) else None
 
     def fits(self, connection: Connection | None) -> bool:
         """Whether a request like this can carry on with this session, or begin one."""

@@ -1,18 +1,21 @@
 """The pages people open and the two small answers for machines; knows nothing of rooms and their contents."""
 
 import json
+import re
 from dataclasses import dataclass
 
 import bleach
 import tornado.web
 
 from handlers.assets import Assets
-from handlers.base import SCRIPT_POLICY, BaseHandler, page_policy
+from handlers.base import SCRIPT_POLICY, BaseHandler, LastHandler, page_policy
 
 LABEL_TAGS = frozenset({"abbr", "b", "code", "em", "i", "small", "strong", "u"})
 LABEL_ATTRIBUTES = {"abbr": ["title"]}
 """What the operator's labels may hold: a little emphasis and an explanation; nothing that loads or links."""
 
+HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
+"""What may stand in the Host header of a request that is sent on."""
 YEAR_SECONDS = 31_536_000
 
 
@@ -85,6 +88,17 @@ class HealthHandler(BaseHandler):
     def get(self) -> None:
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
         self.finish("ok\n")
+
+
+class SecureHandler(LastHandler):
+    """For a request by http that has reached the port for https: the same address there."""
+
+    def prepare(self) -> None:
+        if HOST.fullmatch(self.request.host):
+            uri = self.request.uri or ""
+            self.redirect(f"https://{self.request.host}{uri if uri.startswith('/') else '/'}", status=308)
+        else:
+            self.send_error(400)
 
 
 class AssetHandler(BaseHandler, tornado.web.StaticFileHandler):

@@ -12,9 +12,10 @@ from typing import cast
 import tornado.web
 from tornado.http1connection import HTTP1Connection
 
+from handlers.address import Addresses
 from handlers.connection import CLOSE, NOOP, Connection
 from handlers.connections import Connections
-from handlers.engine import BAD_REQUEST, FULL, UNKNOWN_SESSION, EngineHandler, Refusal
+from handlers.engine import BAD_REQUEST, UNKNOWN_SESSION, EngineHandler, Refusal
 from protocol import ProtocolError
 from protocol.batch import Batch
 from protocol.engineio import decode_payload, encode_payload
@@ -89,8 +90,8 @@ class PollingHandler(EngineHandler):
 
     via = Via.POLLING
 
-    def initialize(self, connections: Connections, allowed_origins: Collection[str]) -> None:
-        super().initialize(connections, allowed_origins)
+    def initialize(self, connections: Connections, allowed_origins: Collection[str], addresses: Addresses) -> None:
+        super().initialize(connections, allowed_origins, addresses)
         self._max_payload = connections.timing.max_payload
         self._connection: Connection | None = None
         self._transport = PollingTransport()
@@ -127,7 +128,7 @@ class PollingHandler(EngineHandler):
             self.refuse(self._refusal)
             return
         if self.connection is None:
-            self.connection = self._connections.open(self._transport, Via.POLLING)
+            self.connection = self._connections.open(self._transport, Via.POLLING, self.address)
         poll = self._transport.begin_poll()
         if poll is None:
             self.refuse(_broken_off(self.connection))
@@ -206,7 +207,7 @@ class PollingHandler(EngineHandler):
     def _overtaken(self) -> Refusal | None:
         """What has happened while the body was on its way: the last place taken, the session over, or upgraded."""
         if self.connection is None:
-            return FULL if self._connections.full else None
+            return self.no_room()
         if self.connection.session.closed is not None:
             return UNKNOWN_SESSION
         return None if self.connection.transport is self._transport else BAD_REQUEST

@@ -14,6 +14,7 @@ from tornado.util import _websocket_mask as unmask  # in C, where Tornado could 
 from tornado.websocket import WebSocketProtocol13
 
 from handlers import eager
+from handlers.address import Addresses
 from handlers.connection import Connection
 from handlers.connections import Connections
 from handlers.engine import BAD_REQUEST, EngineHandler, Refusal
@@ -190,9 +191,9 @@ class WebSocketHandler(EngineHandler):
     via = Via.WEBSOCKET
 
     def initialize(  # type: ignore[override] # the arguments are those of this handler's rule
-        self, connections: Connections, allowed_origins: Collection[str], lines: Lines
+        self, connections: Connections, allowed_origins: Collection[str], addresses: Addresses, lines: Lines
     ) -> None:
-        super().initialize(connections, allowed_origins)
+        super().initialize(connections, allowed_origins, addresses)
         self._lines = lines
 
     def prepare(self) -> None:
@@ -232,8 +233,8 @@ class WebSocketHandler(EngineHandler):
                 transport.connection = self.connection
             else:
                 transport.say_goodbye(None)
-        elif self._connections.full:
+        elif self.no_room():
             transport.say_goodbye(CloseCode.TRY_AGAIN_LATER)  # the last place has been taken since `prepare`
         else:
-            transport.connection = self._connections.open(transport, Via.WEBSOCKET)
+            transport.connection = self._connections.open(transport, Via.WEBSOCKET, self.address)
         return transport

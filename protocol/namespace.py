@@ -28,6 +28,10 @@ class Socket(Protocol):
     def id(self) -> str:
         """The Socket.IO socket id: known to both sides, no secret, never the Engine.IO session id."""
 
+    @property
+    def address(self) -> bytes:
+        """Where the client comes from: the same for all that share an address, and nobody can tell which."""
+
     def move(self, number: int) -> None:
         """What this client sends is best handled together with what others with the same number send: they talk with
         each other."""
@@ -47,8 +51,9 @@ class Socket(Protocol):
         `protocol.batch`). `last`: nothing more is expected to be said in this turn of the loop, so that they may leave
         at once."""
 
-    def disconnect(self) -> None:
-        """Tells the client that it is out (it will not come back by itself) and forgets it."""
+    def disconnect(self, *, for_good: bool = False) -> None:
+        """Tells the client that it is out (it will not come back by itself) and forgets it. `for_good`: whatever else
+        goes over its connection ends, too."""
 
 
 class Namespace(Protocol):

@@ -179,6 +179,11 @@ class Session:
         """The client joined a namespace: it is no longer one that holds a session and never uses it."""
         self._connect_due = None
 
+    def unused(self, now: float) -> None:
+        """The client has left all namespaces: it may join one again, or be gone."""
+        if self.closed is None:
+            self._connect_due = now + self._timing.connect_timeout
+
     def send(self, frames: Sequence[Frame]) -> list[Event]:
         """Queues encoded packets. Whoever has let more than `outbox_bytes` pile up when more comes is closed as a
         slow consumer. The largest frame does not count, so that a long log can be sent and something behind it; the

@@ -70,13 +70,16 @@ class Broker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a broker keeps: messages a room, seconds (0: no limit of age), members a room, rooms in all."""
+    """What a broker keeps: messages a room, seconds (0: no limit of age), members a room, rooms in all, and bytes of
+    logs (as base64url), of one room and of all."""
 
     log_size: int
     message_ttl: float
     empty_room_ttl: float
     room_members: int
     rooms: int
+    room_log_bytes: int = 2_000_000
+    log_bytes: int = 250_000_000
 
 
 @dataclass(slots=True)
@@ -85,6 +88,7 @@ class _Room:
     last: int = 0
     members: dict[MemberId, Member] = field(default_factory=dict)
     log: deque[Entry] = field(default_factory=deque)
+    log_bytes: int = 0
     digests: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     # When those were posted; apart, since pairs for each message would be so many more for the garbage collector.
     log_times: deque[float] = field(default_factory=deque)
@@ -97,12 +101,13 @@ class _Room:
 
     def remember(self, entry: Entry, digest: bytes, now: float) -> None:
         self.log.append(entry)
+        self.log_bytes += len(entry.ciphertext)
         self.log_times.append(now)
         self.digests[digest] = entry.id
         self.digest_times.append(now)
 
     def forget_oldest(self) -> None:
-        self.log.popleft()
+        self.log_bytes -= len(self.log.popleft().ciphertext)
         self.log_times.popleft()
 
     def forget_digests(self, now: float) -> None:
@@ -112,17 +117,48 @@ class _Room:
             self.digests.popitem(last=False)
 
 
+class _Scales:
+    """What all logs weigh, and which are among the heaviest: rooms by the length of that number in bits."""
+
+    def __init__(self) -> None:
+        self.total = 0
+        self._classes: list[dict[RoomAddress, None]] = []
+
+    def weigh(self, address: RoomAddress, before: int, after: int) -> None:
+        """A room's log has another weight."""
+        self.total += after - before
+        left, entered = before.bit_length(), after.bit_length()
+        if left == entered:
+            return
+        while len(self._classes) <= entered:
+            self._classes.append({})
+        if before:
+            del self._classes[left][address]
+        if after:
+            self._classes[entered][address] = None
+
+    def heaviest(self) -> RoomAddress:
+        """None weighs twice as much. There is one where `total` is more than 0."""
+        return next(next(iter(rooms)) for rooms in reversed(self._classes) if rooms)
+
+
 class MemoryBroker:
     """Rooms in a dict. Every command is atomic because nothing in it waits.
 
     What ages (a room that stands empty, a message where messages have a limit) is looked at when it is due:
     one heap of (due, room), at most one valid review a room, and one timer for the earliest.
+
+    Where there are too many rooms, the one that has stood empty for longest goes; where logs are too heavy together,
+    the heaviest loses its older half: who fills the memory meets the limit, and not those who come after.
     """
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
         self._rooms: dict[RoomAddress, _Room] = {}
+        self._empty: dict[RoomAddress, None] = {}
+        """Those where nobody is, the one that has been so for longest first."""
+        self._scales = _Scales()
         self._reviews: list[tuple[float, RoomAddress]] = []
         self._timer: Cancellable | None = None
         self._deliver: Callable[[RoomEvent], None] = lambda event: None
@@ -134,13 +170,13 @@ class MemoryBroker:
         self._review()
         room = self._rooms.get(address)
         if room is None:
-            if len(self._rooms) >= self._limits.rooms:
-                raise Refused(ErrorCode.SERVER_FULL)
+            self._make_room()
             room = self._rooms[address] = _Room()
         returned = member.id in room.members
         if not returned and len(room.members) >= self._limits.room_members:
             raise Refused(ErrorCode.ROOM_FULL)
         room.members[member.id] = member
+        self._empty.pop(address, None)
         self._deliver(Joined(address, member, room.snapshot(), returned))
 
     async def leave(self, address: RoomAddress, member: MemberId, seat: str) -> None:
@@ -150,9 +186,14 @@ class MemoryBroker:
             return
         del room.members[member]
         self._deliver(Left(address, member))
-        if not room.members:
-            room.empty_since = self._clock.time()
-            self._review_at(address, room, room.empty_since + self._limits.empty_room_ttl)
+        if room.members:
+            return
+        if not room.last:  # nothing was said: there is nothing to keep
+            self._forget(address)
+            return
+        self._empty[address] = None
+        room.empty_since = self._clock.time()
+        self._review_at(address, room, room.empty_since + self._limits.empty_room_ttl)
 
     async def change(self, address: RoomAddress, member: Member) -> None:
         room, held = self._seated(address, member.id, member.seat)
@@ -164,13 +205,16 @@ class MemoryBroker:
         known = room.digests.get(message.digest)
         if known is not None:
             return known
-        now = self._clock.time()
+        now, weight = self._clock.time(), room.log_bytes
         room.last += 1
         entry = Entry(room.last, message.member, message.ciphertext)
         room.remember(entry, message.digest, now)
         room.forget_digests(now)
-        if len(room.log) > self._limits.log_size:
+        while len(room.log) > self._limits.log_size or room.log_bytes > self._limits.room_log_bytes:
             room.forget_oldest()
+        self._scales.weigh(address, weight, room.log_bytes)
+        if self._scales.total > self._limits.log_bytes:
+            self._lighten()
         if self._limits.message_ttl:
             self._review_at(address, room, now + self._limits.message_ttl)
         self._deliver(Posted(address, entry))
@@ -191,6 +235,28 @@ class MemoryBroker:
         if room is None or held is None or held.seat != seat:
             raise Refused(ErrorCode.NOT_IN_ROOM)
         return room, held
+
+    def _make_room(self) -> None:
+        """For one more. Raises Refused `server-full` where there is somebody in every one."""
+        if len(self._rooms) >= self._limits.rooms:
+            if not self._empty:
+                raise Refused(ErrorCode.SERVER_FULL)
+            self._forget(next(iter(self._empty)))
+
+    def _forget(self, address: RoomAddress) -> None:
+        """Nobody is there."""
+        room = self._rooms.pop(address)
+        self._empty.pop(address, None)
+        self._scales.weigh(address, room.log_bytes, 0)
+
+    def _lighten(self) -> None:
+        while self._scales.total > self._limits.log_bytes:
+            address = self._scales.heaviest()
+            room = self._rooms[address]
+            weight = room.log_bytes
+            for _ in range((len(room.log) + 1) // 2):
+                room.forget_oldest()
+            self._scales.weigh(address, weight, room.log_bytes)
 
     def _review_at(self, address: RoomAddress, room: _Room, due: float) -> None:
         if room.review_due is None or due < room.review_due:
@@ -218,12 +284,14 @@ class MemoryBroker:
         if not room.members:
             forgotten = room.empty_since + self._limits.empty_room_ttl
             if forgotten <= now:
-                del self._rooms[address]
+                self._forget(address)
                 return None
             dues.append(forgotten)
         if self._limits.message_ttl:
+            weight = room.log_bytes
             while room.log and room.log_times[0] + self._limits.message_ttl <= now:
                 room.forget_oldest()
+            self._scales.weigh(address, weight, room.log_bytes)
             if room.log:
                 dues.append(room.log_times[0] + self._limits.message_ttl)
         return min(dues, default=None)

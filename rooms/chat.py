@@ -6,7 +6,6 @@ who sits here. Source: docs/protocol.md, "Events".
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 from envelope import Channel, EnvelopeError
@@ -14,10 +13,10 @@ from protocol import Frame, Json
 from protocol.namespace import Departure, Socket
 from rooms.broker import Broker
 from rooms.clock import Clock
-from rooms.guest import Grace, Guest, Stage
+from rooms.guest import Grace, Guest, Policy, Stage
 from rooms.hub import Hub
 from rooms.join import JOIN_ROOM, Door, Join
-from rooms.limits import Rate, TokenBucket
+from rooms.limits import Allowance, Meters, TokenBucket
 from rooms.model import (
     PERSON_CLASSES,
     Changed,
@@ -51,18 +50,6 @@ LARGEST_ENVELOPE = 1024
 """Characters; an envelope of RSA-2048 has 342. What is longer is not worth decoding."""
 LARGEST_JOIN_BODY = 4096
 """Characters; a join's body has about 1,400."""
-JOIN_ATTEMPTS = 3
-"""Joins that one connection may get wrong: each costs the server an RSA operation."""
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """What the operator decides about guests: seconds that a lost line is waited for, the age limit of
-    messages that clients are told (0: none), and how much one connection may send."""
-
-    grace_time: float
-    message_ttl: float
-    rate: Rate
 
 
 class ChatNamespace:
@@ -83,6 +70,7 @@ class ChatNamespace:
         self._policy = policy
         self._clock = clock
         self._run = run
+        self._meters = Meters(policy.quotas)
         self._guests: dict[str, Guest] = {}
         self._grace = Grace(policy.grace_time, clock)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -111,7 +99,10 @@ class ChatNamespace:
         """Everybody may connect: what counts is the proof when joining."""
 
     def connected(self, socket: Socket) -> None:
-        self._guests[socket.id] = Guest(socket, TokenBucket(self._policy.rate, self._clock.time()))
+        quotas, now = self._policy.quotas, self._clock.time()
+        guest = Guest(socket, Allowance(quotas.socket, now), TokenBucket(quotas.refusals, now))
+        self._guests[socket.id] = guest
+        guest.patience = self._clock.call_later(self._policy.join_timeout, lambda: self._disconnect(guest))
         socket.emit(SEND_PUBLIC_KEY, self._door.key.pem)
 
     async def event(self, socket: Socket, name: str | int, args: list[Json]) -> list[Json]:
@@ -123,20 +114,22 @@ class ChatNamespace:
                 case [str(sealed)] if isinstance(name, str) and name in self._sealed:
                     return [await self._command(guest, name, sealed)]
                 case [] if name == GET_PUBLIC_KEY:
-                    self._pay(guest)
+                    self._pay(guest, 0)
                     return [self._door.key.pem]
                 case [request] if name == JOIN_ROOM:
                     return [await self._join(guest, request)]
                 case _:
                     raise Refused(ErrorCode.BAD_REQUEST)
         except Refused as refused:
+            if guest is not None and guest.refused_once_too_often(refused.code, self._clock.time()):
+                self._disconnect(guest)
             return [{"error": refused.code.value}]
 
     def disconnected(self, socket: Socket, departure: Departure) -> None:
         guest = self._guests.pop(socket.id, None)
         if guest is None:
             return
-        stage, guest.stage = guest.stage, Stage.GONE
+        stage = guest.go()
         if stage is not Stage.INSIDE:
             return
         self._hub.leave(guest.room, guest.member, socket)
@@ -150,11 +143,11 @@ class ChatNamespace:
             raise Refused(ErrorCode.NOT_IN_ROOM)
         body = self._unseal(guest, guest.channel, name, sealed)
         if name not in LEAVING:
-            self._pay(guest)
+            self._pay(guest, len(body))
         return self._sealed[name](guest, body)
 
-    def _pay(self, guest: Guest) -> None:
-        if not guest.bucket.take(self._clock.time()):
+    def _pay(self, guest: Guest, size: int) -> None:
+        if not self._meters.event(guest.allowance, guest.socket.address, guest.room, self._clock.time(), size):
             raise Refused(ErrorCode.RATE_LIMITED)
 
     def _unseal(self, guest: Guest, channel: Channel, name: str, sealed: str) -> bytes:
@@ -175,6 +168,8 @@ class ChatNamespace:
                 pass
             case _:
                 raise Refused(ErrorCode.BAD_REQUEST)
+        if not self._meters.attempt(guest.socket.address, self._clock.time()):
+            raise Refused(ErrorCode.RATE_LIMITED)
         guest.stage = Stage.JOINING
         guest.attempts += 1
         try:
@@ -182,7 +177,7 @@ class ChatNamespace:
         except Refused:
             if guest.stage is Stage.JOINING:
                 guest.stage = Stage.OUTSIDE
-            if guest.attempts >= JOIN_ATTEMPTS:
+            if guest.attempts >= self._policy.quotas.attempts:
                 self._disconnect(guest)
             raise
 
@@ -200,6 +195,8 @@ class ChatNamespace:
 
         join = await self._run(opened)
         guest.must_still_join()
+        if not self._meters.join(join.address, self._clock.time()):
+            raise Refused(ErrorCode.RATE_LIMITED)
         guest.room, guest.member = join.address, join.member
         guest.since, guest.channel = join.since, join.channel
         await self._broker.join(join.address, Member(join.member, join.user, socket_id))
@@ -226,7 +223,7 @@ class ChatNamespace:
     async def _leave_room(self, guest: Guest, body: bytes) -> Json:
         if body:
             raise Refused(ErrorCode.BAD_REQUEST)
-        guest.stage = Stage.GONE
+        guest.go()
         self._hub.leave(guest.room, guest.member, guest.socket)
         await self._broker.leave(guest.room, guest.member, guest.socket.id)
         return {}
@@ -238,9 +235,10 @@ class ChatNamespace:
         return answer
 
     def _disconnect(self, guest: Guest) -> None:
-        """Shows a client the door, at once: its place in the room is free, nobody waits for it."""
+        """Shows a client the door, at once: its place in the room is free, nobody waits for it. It cannot begin anew on
+        the same connection, where nothing would be known of what it has used up."""
         self.disconnected(guest.socket, Departure.LEFT)
-        self._clock.call_later(0, guest.socket.disconnect)
+        self._clock.call_later(0, lambda: guest.socket.disconnect(for_good=True))
 
     def _give_up(self, guest: Guest) -> None:
         """Frees a place from where nothing can be awaited."""
@@ -276,7 +274,7 @@ class ChatNamespace:
         guest = self._guests.get(member.seat)
         if guest is None or guest.stage is not Stage.JOINING:
             return
-        guest.stage, guest.admitted = Stage.INSIDE, True
+        guest.settle()
         # Seated first: who is too slow even for this is closed by it, and that frees the seat.
         self._hub.enter(room, member.id, guest.socket)
         guest.socket.emit(CONNECTED, self._snapshot(joined, guest.since))
@@ -299,7 +297,7 @@ class ChatNamespace:
         """Who has left, or sits elsewhere now: this connection has no place and no business any more."""
         guest = self._guests.pop(socket.id, None)
         if guest is not None:
-            guest.stage = Stage.GONE
+            guest.go()
         socket.disconnect()
 
 

@@ -7,10 +7,21 @@ from enum import Enum, auto
 from envelope import Channel
 from protocol.namespace import Socket
 from rooms.clock import Cancellable, Clock
-from rooms.limits import TokenBucket
+from rooms.limits import Allowance, Quotas, TokenBucket
 from rooms.model import ErrorCode, MemberId, Refused, RoomAddress, Since
 
 NOWHERE, NOBODY = RoomAddress(b""), MemberId("")
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What the operator decides about guests: seconds that a lost line is waited for, that messages are shown (0: no
+    limit), and that a client may stay without joining; and how much may be sent."""
+
+    grace_time: float
+    message_ttl: float
+    join_timeout: float
+    quotas: Quotas
 
 
 class Stage(Enum):
@@ -24,10 +35,12 @@ class Stage(Enum):
 
 @dataclass(slots=True, eq=False)
 class Guest:
-    """One connected client. `room`, `member` and `channel` are there from INSIDE on, `since` while JOINING."""
+    """One connected client. `room`, `member` and `channel` are there from INSIDE on, `since` while JOINING. `patience`
+    ends with it unless it has joined by then."""
 
     socket: Socket
-    bucket: TokenBucket
+    allowance: Allowance
+    refusals: TokenBucket
     stage: Stage = Stage.OUTSIDE
     attempts: int = 0
     admitted: bool = False
@@ -35,6 +48,27 @@ class Guest:
     member: MemberId = NOBODY
     since: Since | None = None
     channel: Channel | None = None
+    patience: Cancellable | None = None
+
+    def refused_once_too_often(self, code: ErrorCode, now: float) -> bool:
+        """Whether this refusal is one more than a client may cause. Some are no client's fault."""
+        return code is not ErrorCode.UNAVAILABLE and not self.refusals.take(now)
+
+    def settle(self) -> None:
+        """It has joined."""
+        self.stage, self.admitted = Stage.INSIDE, True
+        self._end_patience()
+
+    def go(self) -> Stage:
+        """It does nothing more; answers how far it had come."""
+        stage, self.stage = self.stage, Stage.GONE
+        self._end_patience()
+        return stage
+
+    def _end_patience(self) -> None:
+        patience, self.patience = self.patience, None
+        if patience is not None:
+            patience.cancel()
 
     def must_still_join(self) -> None:
         """Raises Refused `not-in-room` for a client that has gone while it was waiting to get in."""

@@ -1,6 +1,15 @@
-"""How much one client may send in a while; arithmetic only, time is an argument."""
+"""How much each may do in a while: one client, all that share its address, all in one room. Arithmetic only, time is an
+argument, in seconds of any monotonic clock.
 
+What is refused is paid for by who asked and by the address it came from, never by the room.
+"""
+
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+LOOKED_AT = 2
+"""Buckets that are looked at for each new one: more than come, so that those that are full go in time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -8,7 +17,40 @@ class Rate:
     """`burst` at once, then `per_second` on."""
 
     per_second: float
-    burst: int
+    burst: float
+
+
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What may be said: events, and their bytes."""
+
+    events: Rate
+    size: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Quotas:
+    """All rates of the chat. `attempts`: joins that one client may get wrong. `refusals`: requests of one client that
+    may be refused before its connection is closed."""
+
+    socket: Traffic
+    address: Traffic
+    room: Traffic
+    address_joins: Rate
+    room_joins: Rate
+    attempts: int
+    refusals: Rate
+
+
+class Bucket(Protocol):
+    """Fills with time."""
+
+    def full(self, now: float) -> bool:
+        """Whether it is as good as new."""
+
+
+_Key = TypeVar("_Key", bound=Hashable)
+_Bucket = TypeVar("_Bucket", bound=Bucket)
 
 
 class TokenBucket:
@@ -23,9 +65,93 @@ class TokenBucket:
 
     def take(self, now: float) -> bool:
         """Whether there was one to take."""
-        tokens = self._tokens + (now - self._at) * self._rate.per_second
-        if tokens > self._rate.burst:  # noqa: PLR1730 - for every event; `min` takes three times as long
-            tokens = self._rate.burst
+        tokens = min(self._rate.burst, self._tokens + (now - self._at) * self._rate.per_second)
         enough = tokens >= 1
         self._tokens, self._at = tokens - enough, now
         return enough
+
+    def full(self, now: float) -> bool:
+        return self._tokens + (now - self._at) * self._rate.per_second >= self._rate.burst
+
+
+class Allowance:
+    """A bucket of events and one of their bytes, full at first. Kept as the times when they will be full again, which
+    is what costs least: it is asked three times for every message."""
+
+    __slots__ = ("_bytes_full", "_events_full", "_terms")
+
+    def __init__(self, traffic: Traffic, now: float) -> None:
+        events, size = traffic.events, traffic.size
+        self._terms = (
+            *(1 / events.per_second, events.burst / events.per_second),
+            *(1 / size.per_second, size.burst / size.per_second),
+        )
+        self._events_full = self._bytes_full = now
+
+    def take(self, now: float, size: int) -> bool:
+        """One event of so many bytes. False, and nothing is taken, where one of the buckets has too little."""
+        event, events_at_once, byte, bytes_at_once = self._terms
+        events_full, bytes_full = self._events_full, self._bytes_full
+        events_full = (max(events_full, now)) + event
+        bytes_full = (max(bytes_full, now)) + size * byte
+        if events_full > now + events_at_once or bytes_full > now + bytes_at_once:
+            return False
+        self._events_full, self._bytes_full = events_full, bytes_full
+        return True
+
+    def full(self, now: float) -> bool:
+        return self._events_full <= now and self._bytes_full <= now
+
+
+class Shared(Generic[_Key, _Bucket]):
+    """One bucket for each key. Who has a full one is forgotten in time: it would get the same again."""
+
+    def __init__(self, make: Callable[[float], _Bucket]) -> None:
+        self._make = make
+        self._buckets: dict[_Key, _Bucket] = {}
+
+    def __len__(self) -> int:
+        return len(self._buckets)
+
+    def of(self, key: _Key, now: float) -> _Bucket:
+        """To be used at once: kept by the caller, it might not be the one that others get."""
+        bucket = self._buckets.get(key)
+        if bucket is None:
+            self._look_at_some(now)
+            bucket = self._buckets[key] = self._make(now)
+        return bucket
+
+    def _look_at_some(self, now: float) -> None:
+        """At those that were looked at longest ago."""
+        for _ in range(min(LOOKED_AT, len(self._buckets))):
+            key = next(iter(self._buckets))
+            bucket = self._buckets.pop(key)
+            if not bucket.full(now):
+                self._buckets[key] = bucket
+
+
+class Meters:
+    """What all that share an address and all in a room have used up, beside what each client has."""
+
+    def __init__(self, quotas: Quotas) -> None:
+        self.quotas = quotas
+        self._addresses = Shared[bytes, Allowance](lambda now: Allowance(quotas.address, now))
+        self._rooms = Shared[bytes, Allowance](lambda now: Allowance(quotas.room, now))
+        self._address_joins = Shared[bytes, TokenBucket](lambda now: TokenBucket(quotas.address_joins, now))
+        self._room_joins = Shared[bytes, TokenBucket](lambda now: TokenBucket(quotas.room_joins, now))
+
+    def event(self, own: Allowance, address: bytes, room: bytes, now: float, size: int) -> bool:
+        """Whether a client may say something of so many bytes; `room` is empty for one that is in none."""
+        return (
+            own.take(now, size)
+            and self._addresses.of(address, now).take(now, size)
+            and (not room or self._rooms.of(room, now).take(now, size))
+        )
+
+    def attempt(self, address: bytes, now: float) -> bool:
+        """Whether somebody from there may try to join."""
+        return self._address_joins.of(address, now).take(now)
+
+    def join(self, room: bytes, now: float) -> bool:
+        """Whether somebody who has proven to know the room may come in."""
+        return self._room_joins.of(room, now).take(now)

@@ -72,6 +72,7 @@ class Seated:
 
     say: Callable[[Sequence[Frame]], None] | None = None
     number = 0
+    address = b"an address"
 
     def move(self, number: int) -> None:
         self.number = number

@@ -74,7 +74,7 @@ def kept_port() -> Iterator[int]:
 
 @contextmanager
 def serve(
-    *, ip: str = "127.0.0.1", port: int = 0, state: Path | None = None, **settings: str | float | bool
+    *, ip: str = "127.0.0.1", port: int = 0, state: Path | None = None, **settings: str | float | tuple[float, float]
 ) -> Iterator[Served]:
     """A server with these settings (by their names in settings.py) over the committed configuration.
 
@@ -106,6 +106,8 @@ def _environment(settings: dict[str, object]) -> dict[str, str]:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, tuple):
+        return ", ".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 

@@ -69,7 +69,7 @@ async def running(url: str, room: str, name: str) -> AsyncIterator[Process]:
 def test_it_comes_in_greets_answers_and_goes_with_the_server() -> None:
     async def scene() -> None:
         # So few events a second that the bot has to wait, and to send what it had sealed for the room once more.
-        with serve(event_rate=0.5, event_burst=1) as served:
+        with serve(events_per_connection="0.5, 1") as served:
             async with talking(served.url, "a room", "Ann") as (ann,), running(served.url, "  a \t room", "Echo") as it:
                 joined: Any = await ann.hears("new_user")
                 assert ann.name_in(joined["user"]) == "Echo"

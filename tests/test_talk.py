@@ -24,7 +24,7 @@ NAME = "room-quiet-otters-dance"
 
 @pytest.fixture(name="served", scope="module")
 def _served() -> Iterator[Served]:
-    with serve(grace_time=0.2, event_burst=1000) as served:
+    with serve(grace_time=0.2, events_per_connection="10, 1000") as served:
         yield served
         assert served.stop() == 0
     assert served.stderr == ""

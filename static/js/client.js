@@ -41,6 +41,8 @@ const LEAVE_MS = 1_000;
 const AWAKE_MS = 5_000;
 // A key that the server has just changed makes one join fail; more often something is wrong for good.
 const JOIN_TRIES = 3;
+// Many who come back at once are let in a few a second.
+const BUSY_MS = 4_000;
 
 /**
  * What the library is to be made with: refused a WebSocket, it polls at once.
@@ -118,6 +120,7 @@ export class Client {
 
   /** Gone at once, for everybody; also when the page is closing, since nothing here waits. */
   stop() {
+    clearTimeout(this.#patience);
     this.#socket.disconnect();
   }
 
@@ -259,6 +262,10 @@ export class Client {
     if (again) {
       this.#socket.disconnect();
       this.start();
+    } else if (error === ERRORS.rateLimited) {
+      this.#socket.disconnect();
+      this.#tell("offline", error);
+      this.#patience = setTimeout(() => this.start(), BUSY_MS * (1 + Math.random()));
     } else this.#give(error);
   }
 

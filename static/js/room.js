@@ -23,7 +23,7 @@ const SLOW_MS = 5_000;
 const REASONS = new Map([
   [ERRORS.roomFull, "The room is full. Try again when somebody has left."],
   [ERRORS.serverFull, "The server is full. Try again in a while."],
-  [ERRORS.rateLimited, "Too many attempts. Wait a moment, then try again."],
+  [ERRORS.rateLimited, "The server lets in a few at a time. This page goes on trying."],
   [ERRORS.wrongSite, "This site has been set up anew, so the room’s key must be made again: leave and come back."],
   [ERRORS.unavailable, "The server cannot reach its rooms at the moment."],
   ["ended", "The server has ended this connection."],
@@ -83,7 +83,7 @@ async function enter(view, { name, roomName }) {
     status(status, why) {
       if (status === "joined") view.setState(entered ? "resynced" : "connected");
       else if (status === "stopped") view.setState("stopped", REASONS.get(why ?? "") ?? REFUSED);
-      else if (status === "offline") view.setState("offline", entered ? "" : UNREACHABLE);
+      else if (status === "offline") view.setState("offline", REASONS.get(why ?? "") ?? (entered ? "" : UNREACHABLE));
       else view.setState("connecting");
       entered ||= status === "joined";
       clearTimeout(patience);

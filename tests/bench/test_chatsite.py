@@ -12,12 +12,13 @@ import pytest
 from bench import load
 from bench.building import build
 from bench.generator import Address, Fault, Generator, Shape, generating, site_of
+from bench.limits import UNLIMITED
 from bench.servers import serving
 from state import CERTIFICATE_FILE, own_certificate
 from tests.serving import Served, serve
 
 SHAPE = Shape(2, 3)
-unlimited = functools.partial(serve, event_rate=100_000, event_burst=100_000)
+unlimited = functools.partial(serve, **UNLIMITED)
 
 
 @pytest.fixture(params=["http", "https"])
@@ -86,7 +87,7 @@ def test_a_server_that_runs_already_can_be_kept_under_load(capsys: pytest.Captur
 
 
 def test_a_message_that_the_limiter_refuses_is_a_failure(capsys: pytest.CaptureFixture[str]) -> None:
-    with serve(event_rate=1, event_burst=1) as site:
+    with serve(events_per_connection="1, 1") as site:
         assert load.main([f"--url={site.url}", "--workload=W1", "--seconds=0.1", "--warm=0"]) == 1
     assert re.search(r"FAILED: .*refused: .*rate-limited", capsys.readouterr().err)
 

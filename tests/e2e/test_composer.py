@@ -7,7 +7,7 @@ from tests.e2e.conftest import Enter
 from tests.e2e.pages import CUT_LINE, Complaints, Guest
 from tests.serving import Served
 
-SETTINGS = {"event_burst": 1000}
+SETTINGS = {"events_per_connection": "10, 1000"}
 LONGEST = 10_000
 
 

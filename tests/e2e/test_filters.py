@@ -14,7 +14,7 @@ from tests.serving import Served
 SETTINGS = {
     "label_filtered": "<b>cut</b><script>alert(1)</script>",
     "label_link": "<em onclick=alert(1)>withheld</em><a href='https://example.org/'>!</a>",
-    "event_burst": 1000,
+    "events_per_connection": "10, 1000",
     "grace_time": 0.2,
 }
 LINK = "withheld<a href='https://example.org/'>!</a>"

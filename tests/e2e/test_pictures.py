@@ -13,7 +13,7 @@ from tests.client import talking
 from tests.e2e.pages import DESKTOP, Complaints, Guest, Login, Visits
 from tests.serving import Served
 
-SETTINGS = {"event_burst": 1000}
+SETTINGS = {"events_per_connection": "10, 1000"}
 SIZES: dict[str, ViewportSize] = {
     "desktop": DESKTOP,
     "390": {"width": 390, "height": 844},

@@ -115,7 +115,7 @@ async def test_a_server_that_takes_no_more_connections(
 
 async def test_who_writes_too_fast_is_told_and_loses_nothing(enter: Enter, serving: Serving) -> None:
     said = [f"hasty {number}" for number in range(5)]
-    slow = serving(event_rate=2, event_burst=2)
+    slow = serving(events_per_connection="2, 2")
     async with talking(slow.url, "room-hasty", "Steve") as (steve,):
         guest = await enter("room-hasty", "Guest", url=slow.url)
         for text in said:

@@ -30,7 +30,7 @@ async def test_every_vector(visits: Visits) -> None:
         page = await visits.page()
         answer = await page.goto(f"{server.url}/")
         assert answer is not None
-        assets = server.site.application.settings["assets"]
+        assets = server.site.gate.application.settings["assets"]
         assert answer.headers["content-security-policy"] == page_policy(assets.import_map_source())
         scripts = urljoin(server.url, assets.url("js/"))
         report = await page.evaluate(RUN, {"scripts": scripts, "vectors": vectors})

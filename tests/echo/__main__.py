@@ -12,6 +12,7 @@ import tornado.web
 from tornado.httpserver import HTTPServer
 
 from handlers import engine
+from handlers.address import Addresses
 from handlers.client import Client
 from handlers.connections import Connections
 from handlers.engine import ANY_ORIGIN
@@ -43,9 +44,12 @@ async def serve(port: int, timing: Timing) -> None:
         lambda connection: Client(connection, namespaces, MAX_PAYLOAD), timing, loop, at_most=MAX_CONNECTIONS
     )
     engines = Connections(EngineEcho, timing, loop, at_most=MAX_CONNECTIONS)
-    lines = Lines(loop)
+    lines, addresses = Lines(loop), Addresses(())
     application = tornado.web.Application(
-        [engine(r"/socket\.io/", sockets, lines, [ANY_ORIGIN]), engine(r"/engine\.io/", engines, lines, [ANY_ORIGIN])],
+        [
+            engine(r"/socket\.io/", sockets, lines, [ANY_ORIGIN], addresses),
+            engine(r"/engine\.io/", engines, lines, [ANY_ORIGIN], addresses),
+        ],
         log_function=lambda handler: None,
     )
     server = HTTPServer(application)

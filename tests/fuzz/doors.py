@@ -10,6 +10,7 @@ import tornado.httpserver
 import tornado.web
 
 from handlers import engine, routes
+from handlers.address import Addresses
 from handlers.assets import read_assets
 from handlers.base import NotFoundHandler
 from handlers.client import Client
@@ -78,11 +79,12 @@ class House:
         engine_echo = Connections(EngineEcho, timing, clock, at_most=100)
         self._lines = Lines(self._loop)
         self._all = (self._connections, socket_echo, engine_echo)
+        addresses = Addresses(())
         application = tornado.web.Application(
             [
-                *routes(assets, FACTS, SITE, self._connections, self._lines, [ORIGIN]),
-                engine(r"/echo/", socket_echo, self._lines, [ANY_ORIGIN]),
-                engine(r"/engine/", engine_echo, self._lines, [ANY_ORIGIN]),
+                *routes(assets, FACTS, SITE, self._connections, self._lines, [ORIGIN], addresses),
+                engine(r"/echo/", socket_echo, self._lines, [ANY_ORIGIN], addresses),
+                engine(r"/engine/", engine_echo, self._lines, [ANY_ORIGIN], addresses),
             ],
             default_handler_class=NotFoundHandler,
             template_path=str(ROOT / "templates"),

@@ -10,6 +10,7 @@ import tornado.web
 from tornado.platform.asyncio import BaseAsyncIOLoop
 
 from handlers import routes
+from handlers.address import Addresses
 from handlers.assets import Assets, read_assets
 from handlers.base import NotFoundHandler
 from handlers.client import Client
@@ -98,9 +99,14 @@ def lines(io_loop: BaseAsyncIOLoop) -> Iterator[Lines]:
 
 
 @pytest.fixture
-def app(assets: Assets, connections: Connections, lines: Lines) -> tornado.web.Application:
+def addresses() -> Addresses:
+    return Addresses(())
+
+
+@pytest.fixture
+def app(assets: Assets, connections: Connections, lines: Lines, addresses: Addresses) -> tornado.web.Application:
     return tornado.web.Application(
-        routes(assets, FACTS, SALT, connections, lines, [ALLOWED_ORIGIN]),
+        routes(assets, FACTS, SALT, connections, lines, [ALLOWED_ORIGIN], addresses),
         default_handler_class=NotFoundHandler,
         template_path=str(ROOT / "templates"),
         assets=assets,

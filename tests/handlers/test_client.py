@@ -2,7 +2,7 @@
 
 import pytest
 
-from handlers.client import MAX_UNANSWERED
+from handlers.client import MAX_CONNECTS, MAX_UNANSWERED
 from protocol.namespace import Departure
 from protocol.session import CloseReason
 from tests.fakes import Echo
@@ -122,3 +122,62 @@ def test_a_lost_line_is_lost_to_both(both: Line, custom: Echo) -> None:
     both.connection.close(CloseReason.TRANSPORT_CLOSE)
     for echo in (both.echo, custom):
         assert echo.diary[-1] == ("disconnected", echo.sockets[0].id, Departure.LOST)
+
+
+# -- coming and going
+
+
+def test_who_comes_and_goes_without_end_is_closed() -> None:
+    line = joined()
+    for _ in range(MAX_CONNECTS - 1):
+        assert len(line.says("41", "40")) == 2
+    assert line.transport.closed == []
+    line.says("41", "40")
+    assert ended(line, CloseReason.FORCED_CLOSE)
+
+
+def test_asking_for_what_is_not_there_counts_as_well() -> None:
+    line = joined()
+    for _ in range(MAX_CONNECTS - 1):
+        assert len(line.says("40/nowhere,")) == 1
+    line.says("40/nowhere,")
+    assert ended(line, CloseReason.FORCED_CLOSE)
+
+
+def test_who_has_left_everything_is_not_kept_for_ever() -> None:
+    line = joined()
+    line.clock.advance(20)
+    line.says("41")
+    line.clock.advance(24.9)  # the ping's time has come, and its answer
+    line.says("3")
+    line.clock.advance(20)
+    assert line.transport.closed == []
+    line.clock.advance(0.1)
+    assert ended(line, CloseReason.FORCED_SERVER_CLOSE)
+
+
+def test_who_comes_back_in_time_stays() -> None:
+    line = joined()
+    line.says("41")
+    line.clock.advance(44)
+    line.says("3", "40")
+    line.clock.advance(10)
+    assert line.transport.closed == []
+
+
+def test_who_is_put_out_for_good_is_told_and_its_connection_ends() -> None:
+    line = joined()
+    (socket,) = line.echo.sockets
+    socket.disconnect(for_good=True)
+    assert line.transport.taken()[:1] == ["41"]
+    assert ended(line, CloseReason.FORCED_CLOSE)
+    socket.disconnect(for_good=True)
+    assert line.transport.closed == [CloseReason.FORCED_CLOSE]
+
+
+def test_who_is_put_out_may_use_the_connection_on() -> None:
+    line = joined()
+    (socket,) = line.echo.sockets
+    socket.disconnect()
+    assert line.transport.taken() == ["41"]
+    assert line.says("40")[1] == '42["welcome"]'

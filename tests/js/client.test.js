@@ -15,6 +15,7 @@ import { EVENTS } from "../../static/js/events.js";
 
 const ANSWER_MS = 20_000;
 const AWAKE_MS = 5_000;
+const BUSY_MS = 4_000;
 
 /** The library's socket, as far as the client knows it. */
 class Socket {
@@ -75,9 +76,10 @@ class Socket {
     this.hear("disconnect", reason);
   }
 
-  /** @param {string} _event @param {unknown} _request @param {Listener} [_answered] */
-  emit(_event, _request, _answered) {
+  /** @param {string} _event @param {unknown} _request @param {Listener} [answered] */
+  emit(_event, _request, answered) {
     this.did.push("join");
+    this.asked = answered;
   }
 
   /** @param {number} ms */
@@ -116,10 +118,8 @@ async function begin(context) {
   return { client, socket, told, member: signer.member };
 }
 
-/** A client that is in its room. @param {TestContext} context */
-async function joined(context) {
-  const begun = await begin(context);
-  const { socket, told, member } = begun;
+/** The server sends its key; answers when the client has asked to join. @param {Socket} socket */
+async function ask(socket) {
   const size = { modulusLength: 2048, publicExponent: new Uint8Array([1, 0, 1]) };
   const algorithm = { name: "RSA-OAEP", hash: "SHA-256", ...size };
   const { publicKey } = await crypto.subtle.generateKey(algorithm, true, ["encrypt", "decrypt"]);
@@ -127,6 +127,13 @@ async function joined(context) {
   socket.open();
   socket.hear(EVENTS.sendPublicKey, `-----BEGIN PUBLIC KEY-----\n${spki}\n-----END PUBLIC KEY-----\n`);
   while (!socket.did.includes("join")) await new Promise((resolve) => setImmediate(resolve));
+}
+
+/** A client that is in its room. @param {TestContext} context */
+async function joined(context) {
+  const begun = await begin(context);
+  const { socket, told, member } = begun;
+  await ask(socket);
   const epoch = toBase64url(new Uint8Array(16));
   socket.hear(EVENTS.connected, { member, epoch, first: 1, last: 0, ttl: null, users: [], log: [] });
   assert.equal(told.at(-1), "joined");
@@ -167,6 +174,24 @@ test("a connection on which nothing comes is tried by the other transport, and g
   mock.timers.tick(ANSWER_MS);
   assert.equal(told.at(-1), "stopped: bad-envelope");
   assert.deepEqual(socket.did, ["goodbye"]);
+});
+
+test("where many come at once each tries again at a time of its own, and nobody after leaving", async (context) => {
+  const { client, socket, told } = await begin(context);
+  await ask(socket);
+  socket.asked?.({ error: "rate-limited" });
+  assert.equal(told.at(-1), "offline: rate-limited");
+  socket.did.length = 0;
+  mock.timers.tick(BUSY_MS - 1);
+  assert.deepEqual(socket.did, []);
+  mock.timers.tick(BUSY_MS + 1);
+  assert.deepEqual(socket.did, ["connect"]);
+  await ask(socket);
+  socket.asked?.({ error: "rate-limited" });
+  client.stop();
+  socket.did.length = 0;
+  mock.timers.tick(2 * BUSY_MS);
+  assert.deepEqual(socket.did, []);
 });
 
 test("trying again is no leaving: nothing is said to the server", async (context) => {

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.limits import UNLIMITED
 from tests.serving import Served, serve
 
 Serving = Callable[..., Served]
@@ -18,7 +19,7 @@ def serving() -> Iterator[Serving]:
         begun: list[Served] = []
 
         def begin(*, port: int = 0, state: Path | None = None, **settings: float) -> Served:
-            most: dict[str, float] = {"event_rate": 10_000, "event_burst": 10_000} | settings
+            most = {**UNLIMITED, **settings}
             begun.append(stack.enter_context(serve(ip="127.0.0.1", port=port, state=state, **most)))
             return begun[-1]
 

@@ -14,10 +14,11 @@ from protocol import Frame, Json
 from protocol.namespace import Departure, Socket
 from protocol.socketio import Decoder
 from rooms.broker import Limits, MemoryBroker
-from rooms.chat import ChatNamespace, Policy
+from rooms.chat import ChatNamespace
+from rooms.guest import Policy
 from rooms.hub import Hub
 from rooms.join import Door, Join
-from rooms.limits import Rate
+from rooms.limits import Quotas, Rate, Traffic
 from rooms.model import Member, MemberId, RoomAddress
 from tests import reference_join
 from tests.fakes import FakeClock, Seated, at_once
@@ -26,7 +27,17 @@ from tests.reference_join import Channel, Joining, Since, proven
 
 SITE = b"site" * 4
 LIMITS = Limits(log_size=35, message_ttl=0, empty_room_ttl=3600, room_members=1000, rooms=1000)
-POLICY = Policy(grace_time=15, message_ttl=0, rate=Rate(per_second=10, burst=40))
+AMPLE = Rate(per_second=1e9, burst=1e9)
+QUOTAS = Quotas(
+    socket=Traffic(Rate(per_second=10, burst=40), AMPLE),
+    address=Traffic(AMPLE, AMPLE),
+    room=Traffic(AMPLE, AMPLE),
+    address_joins=AMPLE,
+    room_joins=AMPLE,
+    attempts=3,
+    refusals=Rate(per_second=1, burst=100),
+)
+POLICY = Policy(grace_time=15, message_ttl=0, join_timeout=3600, quotas=QUOTAS)
 
 Object = dict[str, Any]
 Work = TypeVar("Work")
@@ -54,11 +65,13 @@ def message() -> bytes:
 
 @dataclass(slots=True, eq=False)
 class FakeSocket(Seated):
-    """protocol.namespace.Socket. `heard`: names and arguments of all events. `connected` as its owner sees it."""
+    """protocol.namespace.Socket. `heard`: names and arguments of all events. `connected` as its owner sees it;
+    `for_good`: the server has ended its connection, too."""
 
     id: str
     heard: list[tuple[str, Any]] = field(default_factory=list)
     connected: bool = True
+    for_good: bool = False
     breaks: Callable[[], None] | None = None
     """Called instead of the next send: how a consumer that is too slow is closed in the middle of it."""
 
@@ -76,8 +89,8 @@ class FakeSocket(Seated):
             name, *args = packet.data
             self.heard.append((name, args[0] if args else None))
 
-    def disconnect(self) -> None:
-        self.connected = False
+    def disconnect(self, *, for_good: bool = False) -> None:
+        self.connected, self.for_good = False, for_good
 
     def taken(self) -> list[tuple[str, Any]]:
         """What it heard since the last look."""
@@ -107,13 +120,15 @@ class Gate:
 
 
 class Runner:
-    """Takes work off the loop. `turn`: before it is done; `way_back`: before its result arrives."""
+    """Takes work off the loop. `turn`: before it is done; `way_back`: before its result arrives. `done`: how often."""
 
     def __init__(self) -> None:
         self.turn, self.way_back = Gate(), Gate()
+        self.done = 0
 
     async def __call__(self, work: Callable[[], Work]) -> Work:
         await self.turn.passed()
+        self.done += 1
         result = work()
         await self.way_back.passed()
         return result

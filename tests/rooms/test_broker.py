@@ -398,11 +398,66 @@ async def test_a_full_server_makes_no_room_but_opens_those_it_has(start: Start) 
     await refused(ErrorCode.SERVER_FULL, feed.broker.join(OTHER_ROOM, bob()))
     assert feed.taken() == []
     await feed.join(bob())
-    for member in (ann(), bob()):
-        await feed.broker.leave(ROOM, member.id, member.seat)
-    await refused(ErrorCode.SERVER_FULL, feed.broker.join(OTHER_ROOM, bob()))
-    feed.clock._now += 3600  # and the loop is too busy for the timer
+
+
+async def test_the_room_that_has_stood_empty_for_longest_makes_room(start: Start) -> None:
+    feed = await start(rooms=2)
+    for room, text in ((ROOM, "one"), (OTHER_ROOM, "two")):
+        await feed.join(ann(), room)
+        await feed.publish(text, room=room)
+        await feed.broker.leave(room, ANN, "a1")
+        feed.clock.advance(1)
+    third = RoomAddress(b"third".ljust(32))
+    await feed.join(bob(), third)
+    joined = await feed.join(ann(), OTHER_ROOM)
+    assert [entry.ciphertext for entry in joined.snapshot.log] == ["two"]
+    await refused(ErrorCode.SERVER_FULL, feed.broker.join(ROOM, bob()))
+
+
+async def test_a_room_where_nothing_was_said_is_forgotten_with_its_last_member(start: Start) -> None:
+    feed = await start(rooms=1)
+    for number in range(100):
+        room = RoomAddress(number.to_bytes(32, "big"))
+        await feed.join(ann(), room)
+        await feed.broker.leave(room, ANN, "a1")
+    assert feed.clock.pending == 0
+
+
+# What logs weigh
+
+
+async def test_a_log_is_bounded_in_bytes_and_the_oldest_go_first(start: Start) -> None:
+    feed = await start(room_log_bytes=10)
+    await feed.join(ann())
+    for text in ("four", "five", "six"):
+        await feed.publish(text)
+    assert await feed.log() == ["five", "six"]
+    await feed.publish("x" * 10)
+    assert await feed.log() == ["x" * 10]
+
+
+async def test_where_all_logs_weigh_too_much_the_heaviest_loses_its_older_half(start: Start) -> None:
+    feed = await start(log_bytes=100)
+    await feed.join(ann())
     await feed.join(bob(), OTHER_ROOM)
+    await feed.publish("quiet", bob(), OTHER_ROOM)
+    for number in range(10):
+        await feed.publish(f"{number:10}")
+    assert await feed.log() == [f"{number:10}" for number in range(5, 10)]
+    assert await feed.log(OTHER_ROOM) == ["quiet"]
+
+
+@quick
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2_000))))
+def test_scales_know_the_whole_and_one_of_the_heaviest(changes: list[tuple[int, int]]) -> None:
+    scales, weights = broker_module._Scales(), dict[RoomAddress, int]()
+    for number, weight in changes:
+        room = RoomAddress(bytes([number]))
+        scales.weigh(room, weights.get(room, 0), weight)
+        weights[room] = weight
+        assert scales.total == sum(weights.values())
+        if scales.total:
+            assert weights[scales.heaviest()] * 2 > max(weights.values())
 
 
 # The end, and what stays behind

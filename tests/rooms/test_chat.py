@@ -10,13 +10,15 @@ from typing import cast
 import pytest
 
 from protocol import Json
+from protocol.namespace import Departure
 from rooms import chat as chat_module
+from rooms.guest import Policy
 from rooms.join import JOIN_ROOM
-from rooms.limits import Rate
+from rooms.limits import Rate, Traffic
 from rooms.model import ErrorCode, from_base64url
 from tests.reference import Room, b64, sha256
 from tests.reference_join import Channel, Since
-from tests.rooms.stage import LIMITS, POLICY, Tab, company, message, open_stage, person, server_key
+from tests.rooms.stage import AMPLE, LIMITS, POLICY, QUOTAS, Tab, company, message, open_stage, person, server_key
 
 HOUSE = Path(__file__).resolve().parent.parent.parent
 OUTSIDE = {"error": "not-in-room"}
@@ -336,7 +338,7 @@ async def test_nobody_speaks_with_anothers_channel() -> None:
 
 
 async def test_events_are_limited_in_number_and_the_counter_goes_on() -> None:
-    stage = await open_stage(policy=replace(POLICY, rate=Rate(per_second=1, burst=2)))
+    stage = await open_stage(policy=replace(POLICY, quotas=replace(QUOTAS, socket=Traffic(Rate(1, 2), AMPLE))))
     ann, bob = await company(stage, 2)
     assert [await ann.ask("typing", person()) for _ in range(3)] == [{}, {}, {"error": "rate-limited"}]
     assert await ann.ask("send_message", message()) == {"error": "rate-limited"}
@@ -350,12 +352,119 @@ async def test_events_are_limited_in_number_and_the_counter_goes_on() -> None:
 
 @pytest.mark.parametrize("event", ["leave-room", "disconnect_user"])
 async def test_whoever_has_talked_too_much_may_still_go(event: str) -> None:
-    stage = await open_stage(policy=replace(POLICY, rate=Rate(per_second=0.1, burst=1)))
+    stage = await open_stage(policy=replace(POLICY, quotas=replace(QUOTAS, socket=Traffic(Rate(0.1, 1), AMPLE))))
     ann, bob = await company(stage, 2)
     await ann.ask("typing", person())
     assert await ann.ask("typing", person()) == {"error": "rate-limited"}
     assert await ann.ask(event) == {}
     assert bob.socket.all("user_left") == [{"member": ann.member}]
+
+
+# Limits that are shared
+
+
+def strict(**changes: Traffic | Rate | int) -> Policy:
+    return replace(POLICY, quotas=replace(QUOTAS, **changes))  # type: ignore[arg-type]  # each has the type of its field
+
+
+async def test_all_who_share_an_address_share_what_may_come_from_there() -> None:
+    stage = await open_stage(policy=strict(address=Traffic(Rate(1, 2), AMPLE)))
+    ann, bob = await company(stage, 2)
+    carl, dora = await company(stage, 2)
+    dora.socket.address = b"elsewhere"
+    assert await ann.ask("typing", person()) == {}
+    assert await bob.ask("send_message", message()) == {"id": 1}
+    assert await carl.ask("send_message", message()) == {"error": "rate-limited"}
+    assert await dora.ask("send_message", message()) == {"id": 1}
+    assert [name for name, _ in carl.socket.taken()] == ["get_message"]
+    await stage.wait(1)
+    assert await carl.ask("send_message", message()) == {"id": 2}
+
+
+async def test_a_room_takes_so_many_bytes_whoever_sends_them() -> None:
+    stage = await open_stage(policy=strict(room=Traffic(AMPLE, Rate(100, 600))))
+    (ann, bob), (carl,) = await company(stage, 2), await company(stage, 1)
+    assert await ann.ask("send_message", message()) == {"id": 1}
+    assert await bob.ask("send_message", message()) == {"id": 2}
+    assert await ann.ask("send_message", message()) == {"error": "rate-limited"}
+    assert await carl.ask("send_message", message()) == {"id": 1}
+    await stage.wait(3)
+    assert await ann.ask("send_message", message()) == {"id": 3}
+
+
+async def test_joins_from_one_address_are_limited_before_they_cost_anything() -> None:
+    stage = await open_stage(policy=strict(address_joins=Rate(1, 1)))
+    await Tab(stage).join()
+    late = Tab(stage)
+    done = stage.runner.done
+    assert await stage.ask(late.socket, "join-room", cast(Json, late.request())) == {"error": "rate-limited"}
+    assert stage.runner.done == done
+    elsewhere = Tab(stage)
+    elsewhere.socket.address = b"elsewhere"
+    await elsewhere.join()
+    await stage.wait(1)
+    await late.join()
+
+
+async def test_joins_into_one_room_are_limited_and_change_nothing() -> None:
+    stage = await open_stage(policy=strict(room_joins=Rate(1, 1)))
+    (ann,) = await company(stage, 1)
+    late = Tab(stage, ann.room)
+    assert await stage.ask(late.socket, "join-room", cast(Json, late.request())) == {"error": "rate-limited"}
+    assert ann.socket.taken() == []
+    await Tab(stage).join()
+    await stage.wait(1)
+    await late.join()
+
+
+async def test_a_connection_may_get_so_many_joins_wrong() -> None:
+    stage = await open_stage(policy=strict(attempts=2))
+    tab = Tab(stage)
+    for connected in (True, False):
+        wrong: Json = {"envelope": "AAAA", "body": "AAAA"}
+        assert await stage.ask(tab.socket, "join-room", wrong) == {"error": "bad-envelope"}
+        assert tab.socket.connected is connected
+    assert stage.nobody
+
+
+async def test_who_is_refused_again_and_again_is_closed_for_good_and_others_hear_only_of_the_leaving() -> None:
+    stage = await open_stage(policy=strict(socket=Traffic(Rate(1, 1), AMPLE), refusals=Rate(0.1, 3)))
+    ann, bob = await company(stage, 2)
+    assert await ann.ask("typing", person()) == {}
+    bob.socket.taken()
+    for _ in range(3):
+        assert await ann.ask("typing", person()) == {"error": "rate-limited"}
+        assert ann.socket.connected
+    assert await ann.ask("typing", person()) == {"error": "rate-limited"}
+    assert (ann.socket.connected, ann.socket.for_good) == (False, True)
+    assert bob.socket.taken() == [("user_left", {"member": ann.member})]
+
+
+async def test_who_waits_between_refusals_is_no_nuisance() -> None:
+    stage = await open_stage(policy=strict(refusals=Rate(1, 1)))
+    (ann,) = await company(stage, 1)
+    for _ in range(10):
+        assert await stage.ask(ann.socket, "no such event") == {"error": "bad-request"}
+        await stage.wait(1)
+    assert ann.socket.connected
+
+
+async def test_who_joins_nothing_is_not_kept() -> None:
+    stage = await open_stage(policy=replace(POLICY, join_timeout=60))
+    idle, late, ann = Tab(stage), Tab(stage), Tab(stage)
+    await ann.join()
+    assert await stage.ask(late.socket, "join-room", {"envelope": "AAAA", "body": "AAAA"}) == {"error": "bad-envelope"}
+    await stage.wait(59)
+    await late.join()
+    await stage.wait(1)
+    assert (idle.socket.connected, idle.socket.for_good) == (False, True)
+    await stage.wait(1000)
+    assert late.socket.connected
+    assert ann.socket.connected
+    await stage.depart(late.socket, Departure.LEFT)
+    await stage.depart(ann.socket, Departure.LEFT)
+    assert stage.nobody
+    assert stage.clock.pending == 0
 
 
 # The words themselves

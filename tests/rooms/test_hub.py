@@ -30,7 +30,7 @@ class Chair(Seated):
         if self.leaves is not None:
             self.leaves.leave(ROOM, ANN, self)
 
-    def disconnect(self) -> None:
+    def disconnect(self, *, for_good: bool = False) -> None:
         raise AssertionError("the hub shows nobody the door")
 
 

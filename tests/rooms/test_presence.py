@@ -150,6 +150,7 @@ async def test_leaving_right_after_coming_back_is_told_once() -> None:
 async def test_the_room_stands_empty_only_after_the_grace() -> None:
     stage = await open_stage(replace(LIMITS, empty_room_ttl=100))
     (ann,) = await company(stage, 1)
+    await ann.ask("send_message", message())
     await stage.depart(ann.socket, Departure.LOST)
     await stage.wait(15)
     await stage.wait(99.9)

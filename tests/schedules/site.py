@@ -3,12 +3,13 @@ which cost most of the time, are believed. It writes down what happened, for who
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import tornado.web
 from tornado.web import url
 
 from envelope import Channel, EnvelopeError
+from handlers.address import Addresses
 from handlers.client import Client
 from handlers.connections import Connections
 from handlers.polling import PollingHandler
@@ -16,10 +17,11 @@ from protocol import Json
 from protocol.namespace import Departure, Socket
 from protocol.session import Timing, Via
 from rooms.broker import Limits, MemoryBroker
-from rooms.chat import LEAVING, ChatNamespace, Policy
+from rooms.chat import LEAVING, ChatNamespace
+from rooms.guest import Policy
 from rooms.hub import Hub
 from rooms.join import JOIN_ROOM, Door, Join
-from rooms.limits import Rate
+from rooms.limits import Rate, Traffic
 from rooms.model import (
     ErrorCode,
     Joined,
@@ -34,7 +36,7 @@ from rooms.model import (
     to_base64url,
 )
 from tests.fakes import FakeClock
-from tests.rooms.stage import SITE, Gate, server_key
+from tests.rooms.stage import AMPLE, QUOTAS, SITE, Gate, server_key
 from tests.schedules.network import ENDED, Caller, Exchange, Line
 
 ROOM = RoomAddress(b"r" * 32)
@@ -50,6 +52,7 @@ TIMING = Timing(
     outbox_bytes=4_000,
 )
 EMPTY_ROOM_TTL = 1000.0
+JOIN_TIMEOUT = 60.0
 
 
 class OpenDoor(Door):
@@ -87,7 +90,7 @@ class Site:
         self.presence: list[Presence] = []
         self.way_in = Gate()
         limits = Limits(log_size, 0, EMPTY_ROOM_TTL, room_members=100, rooms=10)
-        policy = Policy(GRACE, 0, Rate(per_second=4, burst=12))
+        policy = Policy(GRACE, 0, JOIN_TIMEOUT, replace(QUOTAS, socket=Traffic(Rate(4, 12), AMPLE)))
         self.broker = _WritingBroker(self, limits, self.clock)
         self.hub = Hub(lambda call: self.clock.call_later(0, call))
         self.chat = ChatNamespace(OpenDoor(server_key(), SITE), self.broker, self.hub, policy, self.clock, self._run)
@@ -96,7 +99,13 @@ class Site:
             lambda connection: Client(connection, namespaces, TIMING.max_payload), TIMING, self.clock, at_most=1000
         )
         self._application = tornado.web.Application(
-            [url(r"/socket\.io/", PollingHandler, {"connections": self.connections, "allowed_origins": ()})],
+            [
+                url(
+                    r"/socket\.io/",
+                    PollingHandler,
+                    {"connections": self.connections, "allowed_origins": (), "addresses": Addresses(())},
+                )
+            ],
             log_function=lambda handler: None,
         )
 

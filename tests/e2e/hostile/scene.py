@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from playwright.async_api import expect
 
+from bench.limits import UNLIMITED
 from tests.client import room_of
 from tests.e2e.hostile.server import SALT, HostileServer, Line, Twist, hostile_server
 from tests.e2e.hostile.voice import Voice
@@ -128,7 +129,7 @@ class Scene:
 async def hostile_scene(visits: Visits, *, clock: bool = False) -> AsyncIterator[Scene]:
     """`clock`: Bobby's page has one that can be put forward."""
     # As many events as a test likes.
-    async with hostile_server(event_rate=100_000.0, event_burst=100_000) as server:
+    async with hostile_server(**UNLIMITED) as server:
         # Nothing here is about motion, on which a browser without a graphics card spends a fifth of its time.
         pages = [await visits.page(reduced_motion="reduce") for _ in range(2)]
         if clock:

@@ -14,7 +14,7 @@ from typing import Any, cast
 import tornado.httpserver
 import tornado.netutil
 
-from chatsite import HOUSE, Site
+from composition import HOUSE, Site
 from handlers.assets import read_assets
 from handlers.connection import Connection, Transport
 from protocol import Frame, Json
@@ -165,8 +165,8 @@ class HostileServer:
                 self._news.clear()
                 await self._news.wait()
 
-    def _opened(self, transport: Transport, via: Via) -> Connection:
-        connection = self._open(transport, via)
+    def _opened(self, transport: Transport, via: Via, address: bytes = b"") -> Connection:
+        connection = self._open(transport, via, address)
         self.lines.append(Line(connection, self._twist))
         return connection
 
@@ -190,10 +190,12 @@ async def hostile_server(
         static = Path(shutil.copytree(HOUSE / "static", Path(folder) / "static"))
         for script in scripts:
             shutil.copy(script, static / "js")
-        site = Site(Settings(**settings), read_assets(static), SALT, asyncio.get_running_loop())
+        site = Site(
+            Settings(**settings), read_assets(static), SALT, asyncio.get_running_loop(), version="0", vouched=False
+        )
         site.chat._hub._soon = at_once  # what is said is heard, and twisted, before anything else happens
         await site.start()
-        http = tornado.httpserver.HTTPServer(site.application, max_body_size=1_000_000)
+        http = tornado.httpserver.HTTPServer(site.gate, max_body_size=1_000_000)
         sockets = tornado.netutil.bind_sockets(0, "127.0.0.1")
         http.add_sockets(sockets)
         try:

@@ -22,7 +22,6 @@ NOT_LET_IN = "The server did not let this page in. Leave and come back; if it go
 REASONS = {
     "room-full": "The room is full. Try again when somebody has left.",
     "server-full": "The server is full. Try again in a while.",
-    "rate-limited": "Too many attempts. Wait a moment, then try again.",
     "wrong-site": "This site has been set up anew, so the room’s key must be made again: leave and come back.",
     "unavailable": "The server cannot reach its rooms at the moment.",
 }
@@ -50,6 +49,18 @@ async def test_who_is_not_let_in_is_told_why(scene: Scene, code: str) -> None:
     # What may be a server that has just got a new key is tried again at once, anything else is not.
     assert len(joins) == (3 if code == "bad-envelope" else 1)
     await scene.back(scene.bob)
+
+
+async def test_who_comes_when_many_do_tries_again_by_itself(scene: Scene) -> None:
+    """After a restart everybody comes back at once, and some share an address."""
+    scene.line(scene.bob).cut()
+    await scene.bob.reaches("offline")
+    with scene.server.lying(ack=lambda _: [("ack", {"error": "rate-limited"})], connected=nothing):
+        await scene.bob.page.locator("#reconnect").click()
+        await expect(scene.bob.detail).to_have_text("The server lets in a few at a time. This page goes on trying.")
+        await scene.bob.reaches("offline")
+    await scene.bob.page.clock.run_for(8_000)
+    await scene.bob.comes_back("resynced")
 
 
 @pytest.mark.parametrize("answer", [None, 7, "text", [], [{"error": "room-full"}], {"error": 7}, {"member": 7}, {}])

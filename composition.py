@@ -1,0 +1,153 @@
+"""What one running site consists of, put together from the settings; serves nothing by itself.
+
+With chatsite.py the only file that constructs the parts of the house.
+"""
+
+import asyncio
+import functools
+import os
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import tornado.web
+
+from envelope import ServerKey
+from handlers import routes
+from handlers.address import Addresses
+from handlers.assets import Assets
+from handlers.base import NotFoundHandler
+from handlers.client import Client
+from handlers.connections import Connections
+from handlers.gate import Gate
+from handlers.line import Lines
+from handlers.pages import PageFacts
+from protocol.session import Timing
+from protocol.socketio import DEFAULT_NAMESPACE
+from rooms.broker import Limits, MemoryBroker
+from rooms.chat import ChatNamespace
+from rooms.guest import Policy
+from rooms.hub import Hub
+from rooms.join import Door
+from rooms.limits import Quotas, Rate, Traffic
+from rooms.model import MAX_TEXT
+from settings import Settings
+
+HOUSE = Path(__file__).resolve().parent
+
+RSA_THREADS = 1
+"""An RSA operation does not hold the interpreter's lock, what is around it does. One thread is enough for the nine
+hundred clients a second that a core can seat; of two, one could be kept from running by the other while it holds the
+lock that the loop waits for."""
+RSA_NICENESS = 10
+"""Where both want the same core, messages come before joins."""
+CLOSE_SECONDS = 5.0
+"""How long connections may take to say goodbye."""
+
+
+def _step_back() -> None:
+    """This thread gives way to the loop's, where the system knows niceness of threads (Linux)."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), RSA_NICENESS)
+
+
+class Site:
+    """All the parts of one running site."""
+
+    def __init__(
+        self,
+        chosen: Settings,
+        assets: Assets,
+        salt: bytes,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        version: str,
+        vouched: bool,
+    ) -> None:
+        """`vouched`: a certificate that browsers take as it is stands for this site, if it is asked by https."""
+        self._pool = ThreadPoolExecutor(RSA_THREADS, "join", _step_back)
+        self._lines = Lines(loop)
+        limits = Limits(
+            chosen.log_size,
+            chosen.message_ttl,
+            chosen.empty_room_ttl,
+            chosen.max_room_members,
+            chosen.max_rooms,
+            chosen.room_log_bytes,
+            chosen.log_bytes,
+        )
+        self.broker = MemoryBroker(limits, loop)
+        self.chat = ChatNamespace(
+            Door(ServerKey(), salt),
+            self.broker,
+            Hub(self._lines.soon),
+            Policy(chosen.grace_time, chosen.message_ttl, chosen.join_timeout, _quotas(chosen)),
+            loop,
+            functools.partial(loop.run_in_executor, self._pool),
+        )
+        timing = Timing(
+            ping_interval=chosen.ping_interval,
+            ping_timeout=chosen.ping_timeout,
+            connect_timeout=chosen.connect_timeout,
+            max_payload=chosen.max_payload,
+            outbox_bytes=chosen.outbox_bytes,
+        )
+        namespaces = {DEFAULT_NAMESPACE: self.chat}
+        self.connections = Connections(
+            lambda connection: Client(connection, namespaces, chosen.max_payload),
+            timing,
+            loop,
+            chosen.max_connections,
+            chosen.connections_per_address,
+        )
+        self.addresses = Addresses(chosen.proxies if chosen.behind_proxy else ())
+        facts = PageFacts(
+            filter_punctuation=chosen.filter_punctuation,
+            filter_links=chosen.filter_links,
+            label_filtered=chosen.label_filtered,
+            label_link=chosen.label_link,
+            max_text=MAX_TEXT,
+            version=version,
+        )
+        application = tornado.web.Application(
+            routes(assets, facts, salt, self.connections, self._lines, chosen.allowed_origins, self.addresses),
+            default_handler_class=NotFoundHandler,
+            template_path=str(HOUSE / "templates"),
+            assets=assets,
+            strict=self.addresses.by_https if vouched else None,
+            compress_response=True,  # nothing that is served is secret, so its compressed size tells nothing
+            log_function=lambda handler: None,  # an access log is user data
+        )
+        self.gate = Gate(application, self.addresses, Rate(*chosen.requests_per_address), loop.time)
+
+    async def start(self) -> None:
+        """The rooms are open."""
+        await self.chat.start()
+
+    async def close(self) -> None:
+        """Lets everybody go and leaves nothing behind."""
+        self._lines.settle()  # what was said and answered until now is told first
+        self.connections.close()
+        await self._lines.close(CLOSE_SECONDS)
+        await self.chat.close()
+        await self.broker.close()
+        # Joins that wait there belong to nobody any more and end at once; cancelled, each would look like a bug.
+        await asyncio.to_thread(self._pool.shutdown)
+
+
+def _quotas(chosen: Settings) -> Quotas:
+    """The rates of the chat."""
+
+    def traffic(events: tuple[float, float], size: tuple[float, float]) -> Traffic:
+        return Traffic(Rate(*events), Rate(*size))
+
+    return Quotas(
+        socket=traffic(chosen.events_per_connection, chosen.bytes_per_connection),
+        address=traffic(chosen.events_per_address, chosen.bytes_per_address),
+        room=traffic(chosen.events_per_room, chosen.bytes_per_room),
+        address_joins=Rate(*chosen.joins_per_address),
+        room_joins=Rate(*chosen.joins_per_room),
+        attempts=chosen.joins_per_connection,
+        refusals=Rate(*chosen.refusals_per_connection),
+    )
