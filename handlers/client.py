@@ -15,6 +15,8 @@ from protocol.socketio import Packet, PacketType
 
 MAX_CONNECTS = 100
 """Times that one connection may join namespaces: each begins anew with what it may use up."""
+GOODBYE_SECONDS = 5.0
+"""How long a client that was put out for good may take to hear of it, and to go."""
 MAX_UNANSWERED = 1000
 """Acks that one client may owe: who takes events and never answers would let the server wait for ever."""
 
@@ -70,7 +72,7 @@ class ServerSocket:
         if self.joined:
             self._client.expel(self._namespace)
         if for_good:
-            self._client.connection.close(CloseReason.FORCED_CLOSE)
+            self._client.end()
 
     def answer(self, number: int, args: list[Json]) -> None:
         """The client acknowledged an event; what nobody asked for, or twice, is nothing."""
@@ -82,7 +84,7 @@ class ServerSocket:
 class Client:
     """handlers.connection.Application: Socket.IO over one connection, with these namespaces."""
 
-    __slots__ = ("_connects", "_decoder", "_namespaces", "_sockets", "connection")
+    __slots__ = ("_connects", "_decoder", "_ended", "_namespaces", "_sockets", "connection")
 
     def __init__(self, connection: Connection, namespaces: Mapping[str, Namespace], max_bytes: int) -> None:
         self.connection = connection
@@ -90,13 +92,22 @@ class Client:
         self._decoder = socketio.Decoder(max_bytes)
         self._sockets: dict[str, ServerSocket] = {}
         self._connects = 0
+        self._ended = False
 
     def expel(self, namespace: str) -> None:
         """The server puts the client out of a namespace; the connection stays."""
         self._forget(namespace)
         self.connection.send(socketio.encode(Packet(PacketType.DISCONNECT, namespace)))
 
+    def end(self) -> None:
+        """Nothing that it says is heard any more. Its connection ends soon, and not at once: who polls has still to
+        hear that it was put out."""
+        self._ended = True
+        self.connection.unused(GOODBYE_SECONDS)
+
     def message(self, data: str | bytes) -> Coroutine[Any, Any, None] | None:
+        if self._ended:
+            return None
         packet = self._decoder.feed(data)
         if packet is None:
             return None

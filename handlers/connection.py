@@ -186,9 +186,9 @@ class Connection:
         self._number = number
         self._transport.move(number)
 
-    def unused(self) -> None:
-        """Nothing goes over it any more; that is as good as when it was opened, and it has as long."""
-        self.session.unused(self._clock.time())
+    def unused(self, seconds: float | None = None) -> None:
+        """Nothing goes over it any more. It has so many seconds, or as long as when it was opened."""
+        self.session.unused(self._clock.time(), seconds)
         self._arm()
 
     def begin_upgrade(self, transport: Transport) -> bool:

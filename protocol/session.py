@@ -179,10 +179,11 @@ class Session:
         """The client joined a namespace: it is no longer one that holds a session and never uses it."""
         self._connect_due = None
 
-    def unused(self, now: float) -> None:
-        """The client has left all namespaces: it may join one again, or be gone."""
+    def unused(self, now: float, seconds: float | None = None) -> None:
+        """The client has left all namespaces: it may join one again within so many seconds, as many as at first unless
+        they are given, or is gone."""
         if self.closed is None:
-            self._connect_due = now + self._timing.connect_timeout
+            self._connect_due = now + (self._timing.connect_timeout if seconds is None else seconds)
 
     def send(self, frames: Sequence[Frame]) -> list[Event]:
         """Queues encoded packets. Whoever has let more than `outbox_bytes` pile up when more comes is closed as a

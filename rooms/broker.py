@@ -89,6 +89,8 @@ class _Room:
     members: dict[MemberId, Member] = field(default_factory=dict)
     log: deque[Entry] = field(default_factory=deque)
     log_bytes: int = 0
+    weighed: int = 0
+    """What the scales have been told of them."""
     digests: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     # When those were posted; apart, since pairs for each message would be so many more for the garbage collector.
     log_times: deque[float] = field(default_factory=deque)
@@ -124,8 +126,10 @@ class _Scales:
         self.total = 0
         self._classes: list[dict[RoomAddress, None]] = []
 
-    def weigh(self, address: RoomAddress, before: int, after: int) -> None:
-        """A room's log has another weight."""
+    def weigh(self, address: RoomAddress, room: _Room) -> None:
+        """A room's log may have another weight."""
+        before, after = room.weighed, room.log_bytes
+        room.weighed = after
         self.total += after - before
         left, entered = before.bit_length(), after.bit_length()
         if left == entered:
@@ -205,14 +209,14 @@ class MemoryBroker:
         known = room.digests.get(message.digest)
         if known is not None:
             return known
-        now, weight = self._clock.time(), room.log_bytes
+        now = self._clock.time()
         room.last += 1
         entry = Entry(room.last, message.member, message.ciphertext)
         room.remember(entry, message.digest, now)
         room.forget_digests(now)
         while len(room.log) > self._limits.log_size or room.log_bytes > self._limits.room_log_bytes:
             room.forget_oldest()
-        self._scales.weigh(address, weight, room.log_bytes)
+        self._scales.weigh(address, room)
         if self._scales.total > self._limits.log_bytes:
             self._lighten()
         if self._limits.message_ttl:
@@ -247,16 +251,17 @@ class MemoryBroker:
         """Nobody is there."""
         room = self._rooms.pop(address)
         self._empty.pop(address, None)
-        self._scales.weigh(address, room.log_bytes, 0)
+        while room.log:
+            room.forget_oldest()
+        self._scales.weigh(address, room)
 
     def _lighten(self) -> None:
         while self._scales.total > self._limits.log_bytes:
             address = self._scales.heaviest()
             room = self._rooms[address]
-            weight = room.log_bytes
             for _ in range((len(room.log) + 1) // 2):
                 room.forget_oldest()
-            self._scales.weigh(address, weight, room.log_bytes)
+            self._scales.weigh(address, room)
 
     def _review_at(self, address: RoomAddress, room: _Room, due: float) -> None:
         if room.review_due is None or due < room.review_due:
@@ -288,10 +293,9 @@ class MemoryBroker:
                 return None
             dues.append(forgotten)
         if self._limits.message_ttl:
-            weight = room.log_bytes
             while room.log and room.log_times[0] + self._limits.message_ttl <= now:
                 room.forget_oldest()
-            self._scales.weigh(address, weight, room.log_bytes)
+            self._scales.weigh(address, room)
             if room.log:
                 dues.append(room.log_times[0] + self._limits.message_ttl)
         return min(dues, default=None)

@@ -169,10 +169,13 @@ def test_who_is_put_out_for_good_is_told_and_its_connection_ends() -> None:
     line = joined()
     (socket,) = line.echo.sockets
     socket.disconnect(for_good=True)
-    assert line.transport.taken()[:1] == ["41"]
-    assert ended(line, CloseReason.FORCED_CLOSE)
-    socket.disconnect(for_good=True)
-    assert line.transport.closed == [CloseReason.FORCED_CLOSE]
+    assert line.transport.taken() == ["41"]
+    assert line.says("40", '420["again"]', "4garbage") == []
+    line.clock.advance(4)
+    socket.disconnect()
+    assert line.transport.closed == []
+    line.clock.advance(1)
+    assert ended(line, CloseReason.FORCED_SERVER_CLOSE)
 
 
 def test_who_is_put_out_may_use_the_connection_on() -> None:

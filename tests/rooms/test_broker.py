@@ -450,14 +450,16 @@ async def test_where_all_logs_weigh_too_much_the_heaviest_loses_its_older_half(s
 @quick
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2_000))))
 def test_scales_know_the_whole_and_one_of_the_heaviest(changes: list[tuple[int, int]]) -> None:
-    scales, weights = broker_module._Scales(), dict[RoomAddress, int]()
+    scales = broker_module._Scales()
+    rooms = {RoomAddress(bytes([number])): broker_module._Room() for number in range(6)}
     for number, weight in changes:
-        room = RoomAddress(bytes([number]))
-        scales.weigh(room, weights.get(room, 0), weight)
-        weights[room] = weight
-        assert scales.total == sum(weights.values())
+        address = RoomAddress(bytes([number]))
+        rooms[address].log_bytes = weight
+        scales.weigh(address, rooms[address])
+        weights = [room.log_bytes for room in rooms.values()]
+        assert scales.total == sum(weights)
         if scales.total:
-            assert weights[scales.heaviest()] * 2 > max(weights.values())
+            assert rooms[scales.heaviest()].log_bytes * 2 > max(weights)
 
 
 # The end, and what stays behind
