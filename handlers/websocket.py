@@ -22,13 +22,13 @@ from handlers.line import Line, Lines
 from protocol import websocket
 from protocol.batch import Batch
 from protocol.session import CloseReason, Via
-from protocol.websocket import Close, CloseCode, FrameError, Ping, Receiver
+from protocol.websocket import Close, CloseCode, FrameError, Nothing, Ping, Receiver
 
 VERSION = "13"
 OUTDATED = Refusal(426, headers={"Sec-WebSocket-Version": VERSION})
 
 FRAMES_A_TURN = 64
-"""Messages of one client that are handled before others have their turn; a chunk may hold ten thousand small ones."""
+"""Frames of one client that are handled before others have their turn; a chunk may hold ten thousand small ones."""
 CLOSE_SECONDS = 5.0
 """How long a peer that has been told may take to close its side."""
 
@@ -121,7 +121,7 @@ class WebSocketTransport:
                         self._busy = True
                         task.add_done_callback(self._handled)
                         return
-                else:
+                elif event is not Nothing.YET:
                     self._control(event)
         except FrameError as error:
             self._fail(error.code)

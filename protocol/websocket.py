@@ -5,7 +5,7 @@ Source: RFC 6455, sections 5 (framing), 7.4 (close codes) and 8.1 (UTF-8). No ex
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import Enum, IntEnum, auto
 from struct import Struct
 from typing import Final
 
@@ -61,8 +61,15 @@ class Close:
     code: int | None
 
 
-Event = Frame | Ping | Close
-"""What a peer's frames amount to: a whole message (text or bytes), a ping, or the end. Pongs amount to nothing."""
+class Nothing(Enum):
+    """A frame that amounts to nothing by itself: a pong, or a fragment of a message that goes on. It is an event all
+    the same, so that whoever hears a peer can count what the peer makes it do."""
+
+    YET = auto()
+
+
+Event = Frame | Ping | Close | Nothing
+"""What a peer's frame amounts to: a whole message (text or bytes), a ping, the end, or nothing yet."""
 
 
 def encode(message: Frame) -> bytes:
@@ -109,7 +116,7 @@ _REGISTERED: Final = frozenset({*range(1000, 1004), *range(1007, 1015)})
 
 
 class Receiver:
-    """Takes what a client's line brings, in pieces of any size, and gives out the events in it one by one.
+    """Takes what a client's line brings, in pieces of any size, and gives out the frames in it as events, one by one.
 
     A message has at most `max_bytes`, however it is fragmented: one that is longer is refused as soon as a length says
     so, before it is there. `unmask` may be a faster one than this module's. After a FrameError or a Close nothing
@@ -144,23 +151,19 @@ class Receiver:
         self._data += data
 
     def next(self) -> Event | None:
-        """The next event, or None until there is more data. Raises FrameError."""
+        """The next frame's event, or None until there is more data. Raises FrameError."""
+        if self._at == len(self._data):
+            self._data, self._at = b"", 0
+            return None
         try:
-            while not self._over:
-                if self._at == len(self._data):
-                    self._data, self._at = b"", 0
-                    return None
-                frame = self._frame()
-                if frame is None:
-                    if self._at:
-                        self._forget()
-                    return None
-                event = self._event(*frame)
-                if event is not None:
-                    return event
+            frame = self._frame()
+            if frame is not None:
+                return self._event(*frame)
         except FrameError:
             self._end()
             raise
+        if self._at:
+            self._forget()
         return None
 
     def _forget(self) -> None:
@@ -220,7 +223,7 @@ class Receiver:
         if len(self._fragments) + length > self._max_bytes:
             raise FrameError(CloseCode.TOO_LARGE, "a message that is too large")
 
-    def _event(self, first: int, payload: bytes) -> Event | None:
+    def _event(self, first: int, payload: bytes) -> Event:
         if first == _TEXT:
             return _text(payload)
         match first & OPCODE:
@@ -230,20 +233,20 @@ class Receiver:
             case Opcode.PING:
                 return Ping(payload)
             case Opcode.PONG:
-                return None
+                return Nothing.YET
             case Opcode.CONTINUATION:
                 pass
             case opcode:
                 self._kind = Opcode(opcode)
         return self._fragment(payload, last=bool(first & FIN))
 
-    def _fragment(self, payload: bytes, *, last: bool) -> Event | None:
-        """The message that is complete with this, or None while more is due."""
+    def _fragment(self, payload: bytes, *, last: bool) -> Frame | Nothing:
+        """The message that is complete with this, or nothing while more is due."""
         if not last:
             if not isinstance(self._fragments, bytearray):
                 self._fragments = bytearray(self._fragments)
             self._fragments += payload
-            return None
+            return Nothing.YET
         whole, kind = bytes(self._fragments + payload) if self._fragments else payload, self._kind
         self._kind, self._fragments = None, b""
         return _text(whole) if kind is Opcode.TEXT else whole

@@ -4,7 +4,8 @@ a close, and what was heard can be said again."""
 import hashlib
 from collections.abc import Iterable
 
-from protocol.websocket import CloseCode, Event, FrameError, Ping, Receiver, encode, encode_close, encode_pong
+from protocol import Frame
+from protocol.websocket import Close, CloseCode, FrameError, Nothing, Ping, Receiver, encode, encode_close, encode_pong
 from tests.fuzz.decoders import Target, bytes_of, must
 from tests.fuzz.mutation import Input
 from tests.websocket import BINARY, CLOSE, PING, PONG, TEXT, frame
@@ -33,24 +34,28 @@ CORPUS: tuple[Input, ...] = (
 )
 
 
+Said = Frame | Ping | Close
+
+
 class Ear:
     """Hears pieces to their end, keeps a digest of the events and, of an input's beginning, the events."""
 
     def __init__(self, pieces: Iterable[bytes]) -> None:
         self.refused: CloseCode | None = None
-        self.first: list[Event] = []
+        self.first: list[Said] = []
         self._events = hashlib.sha256()
         receiver = Receiver(MAX_BYTES)
         for piece in pieces:
             receiver.feed(piece)
             try:
                 while (event := receiver.next()) is not None:
-                    self._note(event)
+                    if event is not Nothing.YET:
+                        self._note(event)
             except FrameError as error:
                 must(self.refused is None, "refused twice")
                 self.refused = error.code
 
-    def _note(self, event: Event) -> None:
+    def _note(self, event: Said) -> None:
         must(self.refused is None, "something is heard after a refusal")
         if isinstance(event, str | bytes):
             must(len(event.encode() if isinstance(event, str) else event) <= MAX_BYTES, "larger than is allowed")
@@ -62,7 +67,7 @@ class Ear:
         return (self.refused, self._events.digest()) == (other.refused, other._events.digest())
 
 
-def said_again(event: Event) -> bytes:
+def said_again(event: Said) -> bytes:
     """As a client would say it whose mask is zero."""
     wire = encode_pong(event.data) if isinstance(event, Ping) else encode_any(event)
     name = wire[0] - 1 if isinstance(event, Ping) else wire[0]  # a ping is numbered before its pong
@@ -70,7 +75,7 @@ def said_again(event: Event) -> bytes:
     return bytes([name, wire[1] | 0x80]) + wire[2 : 2 + length] + bytes(4) + wire[2 + length :]
 
 
-def encode_any(event: Event) -> bytes:
+def encode_any(event: Said) -> bytes:
     if isinstance(event, str | bytes):
         return encode(event)
     assert not isinstance(event, Ping)

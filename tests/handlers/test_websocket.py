@@ -11,7 +11,7 @@ import pytest
 
 from handlers.connections import Connections
 from handlers.line import Line
-from handlers.websocket import WebSocketTransport
+from handlers.websocket import FRAMES_A_TURN, WebSocketTransport
 from protocol.namespace import Departure
 from tests.fakes import Echo
 from tests.handlers.conftest import ALLOWED_ORIGIN, MAX_PAYLOAD, joined, until
@@ -169,6 +169,24 @@ async def test_a_client_that_keeps_its_socket_full_leaves_others_their_turn(http
         before = echo.diary.index(("b",))
         assert before < 30_000 // 2, before
         await until(lambda: echo.diary.count(("a",)) == 30_000)
+
+
+@pytest.mark.parametrize(
+    ("opening", "nothing"),
+    [(b"", frame(PONG, b"")), (frame(TEXT, b"", fin=False), frame(0, b"", fin=False))],
+    ids=["pongs", "empty fragments"],
+)
+@pytest.mark.gen_test
+async def test_frames_that_amount_to_nothing_are_counted_all_the_same(
+    http_port: int, echo: Echo, opening: bytes, nothing: bytes
+) -> None:
+    async with await joined(http_port) as client:
+        client.raw(opening + nothing * 10_000 + (frame(0, b'42["a"]') if opening else frame(TEXT, b'42["a"]')))
+        turns = 0
+        while ("a",) not in echo.diary:
+            turns += 1
+            await asyncio.sleep(0)
+        assert turns >= 10_000 // FRAMES_A_TURN
 
 
 # -- whose pages may connect

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from protocol.websocket import CloseCode, Event, FrameError, Receiver, unmask
+from protocol.websocket import CloseCode, Event, FrameError, Nothing, Receiver, unmask
 
 MAX_BYTES = 100_000
 """Of a message, where a test is about something else."""
@@ -33,7 +33,8 @@ def listen(
             continue
         try:
             while (event := receiver.next()) is not None:
-                events.append(event)
+                if event is not Nothing.YET:
+                    events.append(event)
         except FrameError as error:
             refused = error.code
             assert receiver.next() is None, "an event after a refusal"
