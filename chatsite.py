@@ -20,18 +20,22 @@ from typing import NoReturn
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerConnectionDelegate
 
+import manifest
 import settings
 import state
 from composition import CLOSE_SECONDS, HOUSE, Site
 from handlers import redirects
 from handlers.assets import AssetsMissing, read_assets
 from handlers.listener import Listener, listen
+from manifest import Manifest, Unreachable
 from settings import Settings, SettingsError
 from state import Certificate, StateError
 
 CONFIG = HOUSE / "config" / "chatsite.toml"
 
+DIFFERENT = 1
 USAGE_ERROR = 2
+LOOPBACK = "127.0.0.1"
 COLLECT_AFTER = (20_000, 50, 50)
 """Objects that are made before the garbage collector looks for cycles, and how often it looks at older ones. When ten
 thousand clients come back, a look at twice as many holds the loop up for over 10 ms, and more looks at older ones would
@@ -64,8 +68,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
             _check(chosen)
             print("the configuration is good")
             return 0
+        if flags.manifest:
+            print(manifest.written(asyncio.run(_given(chosen))[0]), end="")
+            return 0
+        if flags.compare:
+            return _compare(chosen, flags.compare)
         asyncio.run(_serve(chosen))
-    except (Failure, SettingsError, StateError, AssetsMissing) as failure:
+    except (Failure, SettingsError, StateError, AssetsMissing, Unreachable) as failure:
         print(f"chatsite: {failure}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:
@@ -81,6 +90,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--port", help="port to listen on (default 5000)")
     parser.add_argument("--config", metavar="FILE", help="configuration file (default config/chatsite.toml)")
     parser.add_argument("--check-config", action="store_true", help="check the configuration and exit")
+    parser.add_argument("--manifest", action="store_true", help="print the hashes of all that browsers are given")
+    parser.add_argument("--compare", metavar="URL", help="compare what a running site gives browsers with these files")
     parser.add_argument("--version", action="version", version=f"chatsite {version()}")
     return parser.parse_args(arguments)
 
@@ -124,6 +135,34 @@ def _check(chosen: Settings) -> None:
         state.given_certificate(Path(chosen.tls_certificate), Path(chosen.tls_key))
 
 
+async def _given(chosen: Settings, url: str | None = None) -> tuple[Manifest, Manifest]:
+    """What browsers are given with these files and settings, and what the site at an address gives them. To know the
+    first, it is served on a port of this machine, and asked for."""
+    assets = read_assets(HOUSE / "static")
+    site = Site(chosen, assets, bytes(16), asyncio.get_running_loop(), vouched=False)
+    server, sockets = HTTPServer(site.gate), listen(0, LOOPBACK)
+    server.add_sockets(sockets)
+    try:
+        wanted = manifest.paths(assets)
+        here = await manifest.read(f"http://{LOOPBACK}:{sockets[0].getsockname()[1]}", wanted)
+        return here, here if url is None else await manifest.read(url, wanted)
+    finally:
+        server.stop()
+        await site.close()
+        await server.close_all_connections()
+
+
+def _compare(chosen: Settings, url: str) -> int:
+    """Says what a site gives out that these files would not; answers the exit status."""
+    url = url.rstrip("/")
+    if not url.startswith(("https://", "http://")):
+        raise Failure(f"--compare = {url!r}: expected an address such as https://chat.example")
+    here, there = asyncio.run(_given(chosen, url))
+    found = manifest.differences(here, there)
+    print("\n".join(found) if found else f"{len(here)} of {len(here)} are the same")
+    return DIFFERENT if found else 0
+
+
 async def _serve(chosen: Settings) -> None:
     _quiet_logs()
     assets = read_assets(HOUSE / "static")
@@ -131,7 +170,7 @@ async def _serve(chosen: Settings) -> None:
     salt, certificate = state.site_salt(directory), _certificate(chosen, directory)
     sockets = _bind(chosen)
     loop = asyncio.get_running_loop()
-    site = Site(chosen, assets, salt, loop, version=version(), vouched=certificate is None or not certificate.made)
+    site = Site(chosen, assets, salt, loop, vouched=certificate is None or not certificate.made)
     await site.start()
     server, plain = _server(site.gate, chosen), _server(redirects(), chosen)
     listener = Listener(

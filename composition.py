@@ -62,7 +62,6 @@ class Site:
         salt: bytes,
         loop: asyncio.AbstractEventLoop,
         *,
-        version: str,
         vouched: bool,
     ) -> None:
         """`vouched`: a certificate that browsers take as it is stands for this site, if it is asked by https."""
@@ -108,7 +107,6 @@ class Site:
             label_filtered=chosen.label_filtered,
             label_link=chosen.label_link,
             max_text=MAX_TEXT,
-            version=version,
         )
         application = tornado.web.Application(
             routes(assets, facts, salt, self.connections, self._lines, chosen.allowed_origins, self.addresses),

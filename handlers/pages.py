@@ -21,14 +21,13 @@ YEAR_SECONDS = 31_536_000
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """What the pages are told: the filters' rules and labels, the longest text, the version."""
+    """What the pages are told: the filters' rules and labels, and the longest text."""
 
     filter_punctuation: str
     filter_links: tuple[str, ...]
     label_filtered: str
     label_link: str
     max_text: int
-    version: str
 
 
 def clean_label(markup: str) -> str:
@@ -55,7 +54,6 @@ class PageHandler(BaseHandler):
             filter_punctuation=self._facts.filter_punctuation,
             filter_links=json.dumps(self._facts.filter_links),
             max_text=self._facts.max_text,
-            version=self._facts.version,
         )
 
 

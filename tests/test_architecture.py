@@ -47,6 +47,7 @@ IMPURE = ("asyncio", "logging", "os", "pathlib", "random", "secrets", "socket", 
 PYTHON = {
     "chatsite.py": May(("*",), ("tornado",)),
     "composition.py": May(("*",), ("tornado",)),
+    "manifest.py": May(("handlers.assets",), ("tornado",)),
     "settings.py": May(not_even=("asyncio", "os", "socket")),
     "state.py": May(others=("cryptography",), not_even=("asyncio",)),
     "envelope.py": May(others=("Crypto", "cryptography"), not_even=("asyncio", "logging", "os", "socket", "time")),

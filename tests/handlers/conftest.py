@@ -31,7 +31,6 @@ FACTS = PageFacts(
     label_filtered="<em>filtered</em><script>alert(1)</script>",
     label_link='<a href="https://x.example">a</a> <b onclick="x()">link</b>',
     max_text=10_000,
-    version="1.2.3",
 )
 FILES = {
     "js/room.js": "export {};\n",

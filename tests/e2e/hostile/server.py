@@ -190,9 +190,7 @@ async def hostile_server(
         static = Path(shutil.copytree(HOUSE / "static", Path(folder) / "static"))
         for script in scripts:
             shutil.copy(script, static / "js")
-        site = Site(
-            Settings(**settings), read_assets(static), SALT, asyncio.get_running_loop(), version="0", vouched=False
-        )
+        site = Site(Settings(**settings), read_assets(static), SALT, asyncio.get_running_loop(), vouched=False)
         site.chat._hub._soon = at_once  # what is said is heard, and twisted, before anything else happens
         await site.start()
         http = tornado.httpserver.HTTPServer(site.gate, max_body_size=1_000_000)
