@@ -42,6 +42,8 @@ hundred clients a second that a core can seat; of two, one could be kept from ru
 lock that the loop waits for."""
 RSA_NICENESS = 10
 """Where both want the same core, messages come before joins."""
+RETURNS_A_SECOND = 500
+"""Clients that are let go in a second when the site stops: those who come back find a server that can let them in."""
 CLOSE_SECONDS = 5.0
 """How long connections may take to say goodbye."""
 
@@ -67,35 +69,20 @@ class Site:
         """`vouched`: a certificate that browsers take as it is stands for this site, if it is asked by https."""
         self._pool = ThreadPoolExecutor(RSA_THREADS, "join", _step_back)
         self._lines = Lines(loop)
-        limits = Limits(
-            chosen.log_size,
-            chosen.message_ttl,
-            chosen.empty_room_ttl,
-            chosen.max_room_members,
-            chosen.max_rooms,
-            chosen.room_log_bytes,
-            chosen.log_bytes,
-        )
-        self.broker = MemoryBroker(limits, loop)
+        self._drain_time = chosen.drain_time
+        self.broker = MemoryBroker(_limits(chosen), loop)
         self.chat = ChatNamespace(
             Door(ServerKey(), salt),
             self.broker,
             Hub(self._lines.soon),
-            Policy(chosen.grace_time, chosen.message_ttl, chosen.join_timeout, _quotas(chosen)),
+            _policy(chosen),
             loop,
             functools.partial(loop.run_in_executor, self._pool),
-        )
-        timing = Timing(
-            ping_interval=chosen.ping_interval,
-            ping_timeout=chosen.ping_timeout,
-            connect_timeout=chosen.connect_timeout,
-            max_payload=chosen.max_payload,
-            outbox_bytes=chosen.outbox_bytes,
         )
         namespaces = {DEFAULT_NAMESPACE: self.chat}
         self.connections = Connections(
             lambda connection: Client(connection, namespaces, chosen.max_payload),
-            timing,
+            _timing(chosen),
             loop,
             chosen.max_connections,
             chosen.connections_per_address,
@@ -123,8 +110,20 @@ class Site:
         """The rooms are open."""
         await self.chat.start()
 
+    def obey(self, chosen: Settings) -> None:
+        """Other limits and times, as far as they can be changed while the site is open."""
+        self.broker.obey(_limits(chosen))
+        self.chat.obey(_policy(chosen))
+        self.connections.obey(_timing(chosen), chosen.max_connections, chosen.connections_per_address)
+        self.gate.obey(Rate(*chosen.requests_per_address))
+        self._drain_time = chosen.drain_time
+
     async def close(self) -> None:
         """Lets everybody go and leaves nothing behind."""
+        self.chat.refuse_all()
+        drained = asyncio.Event()
+        self.connections.drain(min(self._drain_time, len(self.connections) / RETURNS_A_SECOND), drained.set)
+        await drained.wait()
         self._lines.settle()  # what was said and answered until now is told first
         self.connections.close()
         await self._lines.close(CLOSE_SECONDS)
@@ -132,6 +131,32 @@ class Site:
         await self.broker.close()
         # Joins that wait there belong to nobody any more and end at once; cancelled, each would look like a bug.
         await asyncio.to_thread(self._pool.shutdown)
+
+
+def _limits(chosen: Settings) -> Limits:
+    return Limits(
+        chosen.log_size,
+        chosen.message_ttl,
+        chosen.empty_room_ttl,
+        chosen.max_room_members,
+        chosen.max_rooms,
+        chosen.room_log_bytes,
+        chosen.log_bytes,
+    )
+
+
+def _timing(chosen: Settings) -> Timing:
+    return Timing(
+        ping_interval=chosen.ping_interval,
+        ping_timeout=chosen.ping_timeout,
+        connect_timeout=chosen.connect_timeout,
+        max_payload=chosen.max_payload,
+        outbox_bytes=chosen.outbox_bytes,
+    )
+
+
+def _policy(chosen: Settings) -> Policy:
+    return Policy(chosen.grace_time, chosen.message_ttl, chosen.join_timeout, _quotas(chosen))
 
 
 def _quotas(chosen: Settings) -> Quotas:

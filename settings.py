@@ -143,6 +143,7 @@ class Settings:
     connect_timeout: float = _seconds(45, 0.1, 3600)
     join_timeout: float = _seconds(120, 0.1, 86_400)
     idle_timeout: float = _seconds(30, 1, 3600)
+    drain_time: float = _seconds(5, 0, 60)
 
     filter_punctuation: str = _setting(
         PUNCTUATION, "punctuation and symbols, without & < and >, each as itself", _is_punctuation
@@ -177,6 +178,11 @@ def load(path: Path | None, environment: Mapping[str, str], flags: Mapping[str, 
             f"tls_certificate = {settings.tls_certificate!r}, tls_key = {settings.tls_key!r}: expected both or neither"
         )
     return settings
+
+
+def differing(one: Settings, other: Settings) -> set[str]:
+    """The names of those settings that have another value."""
+    return {name for name in FIELDS if getattr(one, name) != getattr(other, name)}
 
 
 def _read(path: Path) -> dict[str, Any]:

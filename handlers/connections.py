@@ -4,11 +4,15 @@ Tornado, and nothing of what is said.
 
 from collections import Counter
 from collections.abc import Callable, Sequence
+from functools import partial
+from secrets import SystemRandom
 
 from handlers.connection import Application, Connection, Transport
 from protocol import Frame
 from protocol.session import CloseReason, Timing, Via
 from rooms.clock import Cancellable, Clock
+
+_chance = SystemRandom()
 
 
 class Connections:
@@ -62,8 +66,26 @@ class Connections:
             timer.cancel()
         return frames
 
+    def obey(self, timing: Timing, at_most: int, at_most_each: int) -> None:
+        """Other limits, for connections to come."""
+        self.timing, self._at_most, self._at_most_each = timing, at_most, at_most_each
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def drain(self, seconds: float, done: Callable[[], object]) -> None:
+        """The server stops: within so many seconds every client is let go, in no order, and will try to come back when
+        it has been. Those who come back together would wait for each other. Calls `done` then."""
+        self._at_most = 0
+        leaving = list(self._open.values())
+        _chance.shuffle(leaving)
+        for number, connection in enumerate(leaving):
+            leave = partial(connection.close, CloseReason.SHUTTING_DOWN)
+            self._clock.call_later(seconds * number / len(leaving), leave)
+        self._clock.call_later(seconds, done)
+
     def close(self) -> None:
-        """The server stops: every client is let go and will try to come back."""
+        """The server stops: every client that is still here is let go at once."""
         self._at_most = 0  # also for handshakes that are under way
         for connection in tuple(self._open.values()):
             connection.close(CloseReason.SHUTTING_DOWN)

@@ -32,6 +32,10 @@ class Gate(Router):
         self.application = application
         self._addresses = addresses
         self._time = time
+        self.obey(rate)
+
+    def obey(self, rate: Rate) -> None:
+        """Another rate; what was used up until now is forgotten."""
         self._buckets = Shared[bytes, TokenBucket](lambda now: TokenBucket(rate, now))
 
     def find_handler(self, request: HTTPServerRequest, **kwargs: object) -> HTTPMessageDelegate | None:

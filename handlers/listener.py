@@ -93,6 +93,14 @@ class Listener:
             tls.sslsocket_class = CountedTLS
         self._accept_more()
 
+    def obey(self, *, at_most: int, at_most_each: int, tls: ssl.SSLContext | None) -> None:
+        """Other limits, and a fresh certificate, for those who come from now on."""
+        self._at_most, self._at_most_each = at_most, at_most_each
+        if tls is not None:
+            tls.sslsocket_class = CountedTLS
+            self._tls = tls
+        self._accept_more()
+
     def stop(self) -> None:
         """Nobody is let in any more; whoever has been stays."""
         self._stopped = True

@@ -167,6 +167,10 @@ class MemoryBroker:
         self._timer: Cancellable | None = None
         self._deliver: Callable[[RoomEvent], None] = lambda event: None
 
+    def obey(self, limits: Limits) -> None:
+        """Other limits, for what happens from now on."""
+        self._limits = limits
+
     async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
         self._deliver = deliver
 

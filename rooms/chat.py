@@ -28,12 +28,10 @@ from rooms.model import (
     Posted,
     Refused,
     RoomEvent,
-    Since,
     Typed,
     from_base64url,
     parse_ciphertext,
     parse_message,
-    to_base64url,
 )
 
 GET_PUBLIC_KEY, SEND_PUBLIC_KEY = "get_public_key", "send_public_key"
@@ -71,6 +69,7 @@ class ChatNamespace:
         self._clock = clock
         self._run = run
         self._meters = Meters(policy.quotas)
+        self._stopping = False
         self._guests: dict[str, Guest] = {}
         self._grace = Grace(policy.grace_time, clock)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -85,6 +84,15 @@ class ChatNamespace:
     async def start(self) -> None:
         """From now on the broker's feed reaches the clients of this node."""
         await self._broker.start(self._deliver)
+
+    def obey(self, policy: Policy) -> None:
+        """Another policy: at once for all that share something, else for clients to come."""
+        self._policy, self._meters = policy, Meters(policy.quotas)
+        self._grace.seconds = policy.grace_time
+
+    def refuse_all(self) -> None:
+        """The server stops. What is asked from now on would be lost with it, so whoever asks is to keep it."""
+        self._stopping = True
 
     async def close(self) -> None:
         """No task and no timer of the chat is left behind."""
@@ -110,6 +118,8 @@ class ChatNamespace:
         try:
             if guest is None:
                 raise Refused(ErrorCode.NOT_IN_ROOM)
+            if self._stopping and name not in LEAVING:
+                raise Refused(ErrorCode.UNAVAILABLE)
             match args:
                 case [str(sealed)] if isinstance(name, str) and name in self._sealed:
                     return [await self._command(guest, name, sealed)]
@@ -277,21 +287,8 @@ class ChatNamespace:
         guest.settle()
         # Seated first: who is too slow even for this is closed by it, and that frees the seat.
         self._hub.enter(room, member.id, guest.socket)
-        guest.socket.emit(CONNECTED, self._snapshot(joined, guest.since))
+        guest.socket.emit(CONNECTED, joined.told(guest.since, self._policy.message_ttl))
         guest.since = None
-
-    def _snapshot(self, joined: Joined, since: Since | None) -> Json:
-        snapshot = joined.snapshot
-        log = snapshot.log_after(since)
-        return {
-            "member": joined.member.id,
-            "epoch": to_base64url(snapshot.epoch),
-            "first": log[0].id if log else snapshot.last + 1,
-            "last": snapshot.last,
-            "ttl": self._policy.message_ttl,
-            "users": [{"member": member.id, "user": member.user} for member in snapshot.members],
-            "log": [{"id": entry.id, "member": entry.member, "message": entry.ciphertext} for entry in log],
-        }
 
     def _put_out(self, socket: Socket) -> None:
         """Who has left, or sits elsewhere now: this connection has no place and no business any more."""

@@ -80,7 +80,7 @@ class Grace:
     """Members whose line broke keep their place for a while, unnoticed by the others."""
 
     def __init__(self, seconds: float, clock: Clock) -> None:
-        self._seconds = seconds
+        self.seconds = seconds
         self._clock = clock
         self._timers: dict[tuple[RoomAddress, MemberId], Cancellable] = {}
 
@@ -91,7 +91,7 @@ class Grace:
             del self._timers[room, member]
             over()
 
-        self._timers[room, member] = self._clock.call_later(self._seconds, elapsed)
+        self._timers[room, member] = self._clock.call_later(self.seconds, elapsed)
 
     def end(self, room: RoomAddress, member: MemberId) -> None:
         """The member is back, or gone."""

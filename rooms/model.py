@@ -7,6 +7,8 @@ from typing import NamedTuple, NewType
 
 import pybase64
 
+from protocol import Json
+
 RoomAddress = NewType("RoomAddress", bytes)
 """A room's Ed25519 public key, 32 bytes: all that the server knows of its name."""
 
@@ -104,6 +106,20 @@ class Joined:
     member: Member
     snapshot: Snapshot
     returned: bool
+
+    def told(self, since: Since | None, ttl: float) -> Json:
+        """What the member is told of it, having seen the room until `since`. `ttl`: seconds that messages are shown."""
+        snapshot = self.snapshot
+        log = snapshot.log_after(since)
+        return {
+            "member": self.member.id,
+            "epoch": to_base64url(snapshot.epoch),
+            "first": log[0].id if log else snapshot.last + 1,
+            "last": snapshot.last,
+            "ttl": ttl,
+            "users": [{"member": member.id, "user": member.user} for member in snapshot.members],
+            "log": [{"id": entry.id, "member": entry.member, "message": entry.ciphertext} for entry in log],
+        }
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,8 @@ PYTHON = {
     "composition.py": May(("*",), ("tornado",)),
     "manifest.py": May(("handlers.assets",), ("tornado",)),
     "settings.py": May(not_even=("asyncio", "os", "socket")),
+    "service.py": May(),
+    "serving.py": May(("*",), ("tornado",)),
     "state.py": May(others=("cryptography",), not_even=("asyncio",)),
     "envelope.py": May(others=("Crypto", "cryptography"), not_even=("asyncio", "logging", "os", "socket", "time")),
     "protocol/*": May(("protocol*",), not_even=IMPURE),

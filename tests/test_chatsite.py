@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 import chatsite
+import serving
 import state
 from tests.client import Client, talking
 from tests.reference import Room
@@ -186,14 +187,14 @@ def test_a_broken_salt_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_what_browsers_take_for_secure_without_tls(host: str, *, loopback: bool) -> None:
-    assert chatsite.is_loopback(host) is loopback
+    assert serving.is_loopback(host) is loopback
 
 
 def test_the_address_that_is_printed_can_be_opened() -> None:
-    assert chatsite._host_to_open("127.0.0.1") == "127.0.0.1"
-    assert chatsite._host_to_open("::1") == "[::1]"
-    assert chatsite._host_to_open("chat.example") == "chat.example"
-    assert chatsite._host_to_open("0.0.0.0") == chatsite._host_to_open("::") == socket.gethostname()  # noqa: S104
+    assert serving._host_to_open("127.0.0.1") == "127.0.0.1"
+    assert serving._host_to_open("::1") == "[::1]"
+    assert serving._host_to_open("chat.example") == "chat.example"
+    assert serving._host_to_open("0.0.0.0") == serving._host_to_open("::") == socket.gethostname()  # noqa: S104
 
 
 def site(served: Served) -> bytes:

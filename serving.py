@@ -1,0 +1,232 @@
+"""One run of the server: its sockets and signals, and a graceful end. Knows nothing of arguments."""
+
+import asyncio
+import contextlib
+import errno
+import gc
+import ipaddress
+import logging
+import os
+import resource
+import signal
+import socket
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPServerConnectionDelegate
+
+import settings
+import state
+from composition import CLOSE_SECONDS, HOUSE, Site
+from handlers import redirects
+from handlers.assets import read_assets
+from handlers.listener import Listener, listen
+from service import ServiceManager
+from settings import Settings, SettingsError
+from state import Certificate, StateError
+
+BUG = 70
+"""EX_SOFTWARE of sysexits.h."""
+COLLECT_AFTER = (20_000, 50, 50)
+"""Objects that are made before the garbage collector looks for cycles, and how often it looks at older ones. When ten
+thousand clients come back, a look at twice as many holds the loop up for over 10 ms, and more looks at older ones would
+do so for a tenth of a second."""
+BODY_SECONDS = 60.0
+"""How long a request may take to bring its body."""
+SOCKETS_EACH = 2
+"""Of one connection: a client that polls uses two, one that waits and one that brings."""
+VISITORS = 200
+"""Sockets beside those, for pages and refusals: a browser opens six to fetch a page."""
+OWN_FILES = 200
+"""Descriptors that are not clients': files that are being served, selectors, listening sockets."""
+
+
+LIVE = frozenset(
+    {name for name in settings.FIELDS if "_per_" in name}
+    | {"tls_certificate", "tls_key", "log_size", "message_ttl", "empty_room_ttl", "grace_time"}
+    | {"max_connections", "max_rooms", "max_room_members", "max_payload", "outbox_bytes", "room_log_bytes", "log_bytes"}
+    | {"ping_interval", "ping_timeout", "connect_timeout", "join_timeout", "drain_time"}
+)
+"""Settings that SIGHUP changes; the others at the next start."""
+
+logger = logging.getLogger("chatsite")
+
+
+class Failure(Exception):
+    """Chatsite cannot start; the text is the one line that says why."""
+
+
+def is_loopback(host: str) -> bool:
+    """Whether browsers take pages from this host for secure without TLS: loopback addresses and localhost."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        name = host.lower().rstrip(".")
+        return name == "localhost" or name.endswith(".localhost")
+
+
+def _certificate(chosen: Settings, directory: Path) -> Certificate | None:
+    """What to serve https with; None where http will do."""
+    if chosen.tls_certificate:
+        return state.given_certificate(Path(chosen.tls_certificate), Path(chosen.tls_key))
+    if chosen.behind_proxy or is_loopback(chosen.ip):
+        return None
+    return state.own_certificate(directory, chosen.ip)
+
+
+class _End:
+    """Why the process ends: it was asked to, or something that nobody expected has happened. `status` is for exit."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self._come = asyncio.Event()
+
+    def asked(self) -> None:
+        self._come.set()
+
+    def bug(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """A callback or a task of ours has failed: what it was to do is not done, and nobody knows what else is not. It
+        is better to begin anew. Of others' tasks (Tornado's), each is about one request."""
+        task = context.get("task") or context.get("future")
+        ours = "handle" in context or (isinstance(task, asyncio.Task) and _is_ours(task))
+        if not ours:
+            loop.default_exception_handler(context)
+            return
+        logger.critical("a bug ends this process: %s", context.get("message"), exc_info=context.get("exception"))
+        self.status = BUG
+        self._come.set()
+
+    async def wait(self) -> None:
+        await self._come.wait()
+
+
+def _is_ours(task: "asyncio.Task[Any]") -> bool:
+    code = getattr(task.get_coro(), "cr_code", None)
+    path = Path(code.co_filename) if code else Path()
+    return path.is_relative_to(HOUSE) and "site-packages" not in path.parts
+
+
+async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
+    """Serves until it is told to stop, or until a bug ends it; answers the exit status. `read_again` answers the
+    settings as they stand now. Raises Failure, StateError and AssetsMissing where it cannot start."""
+    _quiet_logs()
+    assets = read_assets(HOUSE / "static")
+    directory = state.open_directory(Path(chosen.state_directory or state.default_directory(os.environ)))
+    salt, certificate = state.site_salt(directory), _certificate(chosen, directory)
+    sockets = _bind(chosen)
+    loop, end = asyncio.get_running_loop(), _End()
+    loop.set_exception_handler(end.bug)
+    manager = ServiceManager(os.environ, loop)
+    site = Site(chosen, assets, salt, loop, vouched=certificate is None or not certificate.made)
+    await site.start()
+    server, plain = _server(site.gate, chosen), _server(redirects(), chosen)
+    listener = Listener(
+        sockets,
+        server,
+        at_most=_sockets(chosen),
+        at_most_each=_sockets_each(chosen),
+        address_of=site.addresses.of_peer,
+        tls=certificate.context if certificate else None,
+        plain=plain,
+    )
+
+    def reload() -> None:
+        manager.reloading()
+        try:
+            fresh = read_again()
+            renewed = _certificate(fresh, directory) if certificate else None
+        except (SettingsError, StateError) as error:
+            logger.error("the settings stay as they are: %s", error)  # noqa: TRY400 - it is the operator's, not a bug
+        else:
+            site.obey(fresh)
+            tls = renewed.context if renewed else None
+            listener.obey(at_most=_sockets(fresh), at_most_each=_sockets_each(fresh), tls=tls)
+            for name in sorted(settings.differing(chosen, fresh) - LIVE):
+                logger.warning("%s: another value counts from the next start on", name)
+        manager.ready()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, end.asked)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    _collect_rarely()
+    _announce(chosen, sockets[0].getsockname()[1], certificate)
+    manager.ready()
+    await end.wait()
+    manager.stopping()
+    listener.stop()
+    await site.close()
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(CLOSE_SECONDS):
+            await server.close_all_connections()
+            await plain.close_all_connections()
+    manager.close()
+    return end.status
+
+
+def _server(callback: HTTPServerConnectionDelegate, chosen: Settings) -> HTTPServer:
+    return HTTPServer(
+        callback,
+        max_header_size=chosen.max_header,
+        max_body_size=chosen.max_payload,
+        body_timeout=BODY_SECONDS,
+        idle_connection_timeout=chosen.idle_timeout,
+    )
+
+
+def _sockets(chosen: Settings) -> int:
+    """How many sockets clients may have: as many as they need, if the system has them for us."""
+    wanted = SOCKETS_EACH * chosen.max_connections + VISITORS
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return wanted if hard == resource.RLIM_INFINITY else max(1, min(wanted, hard - OWN_FILES))
+
+
+def _sockets_each(chosen: Settings) -> int:
+    return SOCKETS_EACH * chosen.connections_per_address + VISITORS
+
+
+def _collect_rarely() -> None:
+    """What is here now stays, so that no collection looks at it again; what a message needs goes without any."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*COLLECT_AFTER)
+
+
+def _bind(chosen: Settings) -> Sequence[socket.socket]:
+    try:
+        return listen(chosen.port, chosen.ip)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Failure(f"port = {chosen.port}: in use on {chosen.ip}; expected a free port") from error
+        if error.errno == errno.EACCES:
+            raise Failure(f"port = {chosen.port}: not permitted; expected a port that this user may open") from error
+        raise Failure(f"ip = {chosen.ip!r}: expected an address or name of this machine ({error.strerror})") from error
+
+
+def _announce(chosen: Settings, port: int, certificate: Certificate | None) -> None:
+    what = "Chatsite listens for its proxy" if chosen.behind_proxy else "Chatsite is open"
+    lines = [f"{what}: {'https' if certificate else 'http'}://{_host_to_open(chosen.ip)}:{port}/"]
+    if certificate and certificate.made:
+        lines.append(f"Its certificate is self-made; browsers ask once. SHA-256 {certificate.fingerprint}")
+    print("\n".join([*lines, "Stop it with Ctrl-C."]), flush=True)
+
+
+def _host_to_open(ip: str) -> str:
+    """As it stands in an address; this machine's name where every address is listened on, which none can open."""
+    try:
+        address = ipaddress.ip_address(ip)
+    except ValueError:
+        return ip
+    if address.is_unspecified:
+        return socket.gethostname()
+    return f"[{ip}]" if address.version == 6 else ip
+
+
+def _quiet_logs() -> None:
+    """Warnings of ours; of Tornado's only bugs, since its warnings name addresses."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for name in ("tornado.access", "tornado.general"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
