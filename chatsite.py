@@ -18,7 +18,7 @@ from composition import HOUSE, Site
 from handlers.assets import AssetsMissing, read_assets
 from handlers.listener import listen
 from manifest import Manifest, Unreachable
-from serving import Failure, serve
+from serving import LOOPBACK, Failure, serve
 from settings import Settings, SettingsError
 from state import StateError
 
@@ -26,7 +26,6 @@ CONFIG = HOUSE / "config" / "chatsite.toml"
 
 DIFFERENT = 1
 USAGE_ERROR = 2
-LOOPBACK = "127.0.0.1"
 
 
 class _Arguments(argparse.ArgumentParser):

@@ -23,6 +23,7 @@ from handlers.connections import Connections
 from handlers.gate import Gate
 from handlers.line import Lines
 from handlers.pages import PageFacts
+from metrics import Present
 from protocol.session import Timing
 from protocol.socketio import DEFAULT_NAMESPACE
 from rooms.broker import Limits, MemoryBroker
@@ -32,6 +33,7 @@ from rooms.hub import Hub
 from rooms.join import Door
 from rooms.limits import Quotas, Rate, Traffic
 from rooms.model import MAX_TEXT
+from rooms.tally import Tally
 from settings import Settings
 
 HOUSE = Path(__file__).resolve().parent
@@ -68,16 +70,18 @@ class Site:
     ) -> None:
         """`vouched`: a certificate that browsers take as it is stands for this site, if it is asked by https."""
         self._pool = ThreadPoolExecutor(RSA_THREADS, "join", _step_back)
-        self._lines = Lines(loop)
+        self.tally = Tally()
+        self._lines = Lines(loop, self.tally)
         self._drain_time = chosen.drain_time
         self.broker = MemoryBroker(_limits(chosen), loop)
         self.chat = ChatNamespace(
             Door(ServerKey(), salt),
             self.broker,
-            Hub(self._lines.soon),
+            Hub(self._lines.soon, self.tally),
             _policy(chosen),
             loop,
             functools.partial(loop.run_in_executor, self._pool),
+            self.tally,
         )
         namespaces = {DEFAULT_NAMESPACE: self.chat}
         self.connections = Connections(
@@ -86,6 +90,7 @@ class Site:
             loop,
             chosen.max_connections,
             chosen.connections_per_address,
+            self.tally,
         )
         self.addresses = Addresses(chosen.proxies if chosen.behind_proxy else ())
         facts = PageFacts(
@@ -104,7 +109,12 @@ class Site:
             compress_response=True,  # nothing that is served is secret, so its compressed size tells nothing
             log_function=lambda handler: None,  # an access log is user data
         )
-        self.gate = Gate(application, self.addresses, Rate(*chosen.requests_per_address), loop.time)
+        self.gate = Gate(application, self.addresses, Rate(*chosen.requests_per_address), loop.time, self.tally)
+
+    def present(self) -> Present:
+        """How many there are now."""
+        rooms, members = self.broker.count()
+        return Present(self.connections.count(), rooms, members, self.broker.log_bytes)
 
     async def start(self) -> None:
         """The rooms are open."""

@@ -17,6 +17,8 @@ from typing import Any
 from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPServerConnectionDelegate
 
+import logs
+import metrics
 import settings
 import state
 from composition import CLOSE_SECONDS, HOUSE, Site
@@ -33,6 +35,7 @@ COLLECT_AFTER = (20_000, 50, 50)
 """Objects that are made before the garbage collector looks for cycles, and how often it looks at older ones. When ten
 thousand clients come back, a look at twice as many holds the loop up for over 10 ms, and more looks at older ones would
 do so for a tenth of a second."""
+LOOPBACK = "127.0.0.1"
 BODY_SECONDS = 60.0
 """How long a request may take to bring its body."""
 SOCKETS_EACH = 2
@@ -111,11 +114,12 @@ def _is_ours(task: "asyncio.Task[Any]") -> bool:
 async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
     """Serves until it is told to stop, or until a bug ends it; answers the exit status. `read_again` answers the
     settings as they stand now. Raises Failure, StateError and AssetsMissing where it cannot start."""
-    _quiet_logs()
+    logs.begin(chosen.log_format, chosen.log_level)
     assets = read_assets(HOUSE / "static")
     directory = state.open_directory(Path(chosen.state_directory or state.default_directory(os.environ)))
     salt, certificate = state.site_salt(directory), _certificate(chosen, directory)
-    sockets = _bind(chosen)
+    sockets = _bind("port", chosen.port, chosen.ip)
+    shown_at = _bind("metrics_port", chosen.metrics_port, LOOPBACK) if chosen.metrics_port else ()
     loop, end = asyncio.get_running_loop(), _End()
     loop.set_exception_handler(end.bug)
     manager = ServiceManager(os.environ, loop)
@@ -143,6 +147,7 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
             site.obey(fresh)
             tls = renewed.context if renewed else None
             listener.obey(at_most=_sockets(fresh), at_most_each=_sockets_each(fresh), tls=tls)
+            logger.info("the settings have been read again")
             for name in sorted(settings.differing(chosen, fresh) - LIVE):
                 logger.warning("%s: another value counts from the next start on", name)
         manager.ready()
@@ -152,10 +157,13 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
     loop.add_signal_handler(signal.SIGHUP, reload)
     _collect_rarely()
     _announce(chosen, sockets[0].getsockname()[1], certificate)
+    shown = _Shown(site, shown_at, loop) if shown_at else None
     manager.ready()
     await end.wait()
     manager.stopping()
     listener.stop()
+    if shown is not None:
+        shown.stop()
     await site.close()
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
@@ -163,6 +171,19 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
             await plain.close_all_connections()
     manager.close()
     return end.status
+
+
+class _Shown:
+    """What is shown to Prometheus, and where."""
+
+    def __init__(self, site: Site, sockets: Sequence[socket.socket], loop: asyncio.AbstractEventLoop) -> None:
+        self._watch = metrics.LagWatch(site.tally, loop)
+        self._server = HTTPServer(metrics.application(metrics.SiteCollector(site.tally, site.present)))
+        self._server.add_sockets(sockets)
+
+    def stop(self) -> None:
+        self._watch.close()
+        self._server.stop()
 
 
 def _server(callback: HTTPServerConnectionDelegate, chosen: Settings) -> HTTPServer:
@@ -195,15 +216,16 @@ def _collect_rarely() -> None:
     gc.set_threshold(*COLLECT_AFTER)
 
 
-def _bind(chosen: Settings) -> Sequence[socket.socket]:
+def _bind(setting: str, port: int, ip: str) -> Sequence[socket.socket]:
+    """Raises Failure, which names the setting that holds the port."""
     try:
-        return listen(chosen.port, chosen.ip)
+        return listen(port, ip)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise Failure(f"port = {chosen.port}: in use on {chosen.ip}; expected a free port") from error
+            raise Failure(f"{setting} = {port}: in use on {ip}; expected a free port") from error
         if error.errno == errno.EACCES:
-            raise Failure(f"port = {chosen.port}: not permitted; expected a port that this user may open") from error
-        raise Failure(f"ip = {chosen.ip!r}: expected an address or name of this machine ({error.strerror})") from error
+            raise Failure(f"{setting} = {port}: not permitted; expected a port that this user may open") from error
+        raise Failure(f"ip = {ip!r}: expected an address or name of this machine ({error.strerror})") from error
 
 
 def _announce(chosen: Settings, port: int, certificate: Certificate | None) -> None:
@@ -223,10 +245,3 @@ def _host_to_open(ip: str) -> str:
     if address.is_unspecified:
         return socket.gethostname()
     return f"[{ip}]" if address.version == 6 else ip
-
-
-def _quiet_logs() -> None:
-    """Warnings of ours; of Tornado's only bugs, since its warnings name addresses."""
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    for name in ("tornado.access", "tornado.general"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)

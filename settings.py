@@ -54,6 +54,11 @@ def _seconds(default: float, low: float, high: float) -> Any:
     )
 
 
+def _choice(default: str, *others: str) -> Any:
+    words = (default, *others)
+    return _setting(default, f"one of {', '.join(words)}", words.__contains__)
+
+
 def _rate(per_second: float, at_once: float, least: int = 1) -> Any:
     """Two numbers: so many a second, and so many at once."""
     return _setting(
@@ -111,6 +116,10 @@ class Settings:
     tls_certificate: str = _setting("", "the path of a PEM file, or nothing")
     tls_key: str = _setting("", "the path of a PEM file, or nothing")
     state_directory: str = _setting("", "the path of a folder, or nothing")
+
+    metrics_port: int = _whole(0, 0, 65_535)
+    log_format: str = _choice("text", "json")
+    log_level: str = _choice("warning", "debug", "info", "error")
 
     log_size: int = _whole(35, 0, 1000)
     message_ttl: float = _seconds(0, 0, 31_536_000)

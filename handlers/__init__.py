@@ -11,7 +11,16 @@ from handlers.assets import Assets
 from handlers.connections import Connections
 from handlers.engine import Asks
 from handlers.line import Lines
-from handlers.pages import AssetHandler, HealthHandler, LoginHandler, PageFacts, RoomHandler, SecureHandler, SiteHandler
+from handlers.pages import (
+    AssetHandler,
+    HealthHandler,
+    LoginHandler,
+    PageFacts,
+    ReadyHandler,
+    RoomHandler,
+    SecureHandler,
+    SiteHandler,
+)
 from handlers.polling import PollingHandler
 from handlers.websocket import WebSocketHandler
 from protocol.session import Via
@@ -35,6 +44,7 @@ def routes(
         url(r"/room", RoomHandler, page),
         url(r"/site\.json", SiteHandler, {"answer": site}),
         url(r"/healthz", HealthHandler),
+        url(r"/readyz", ReadyHandler, {"connections": connections}),
         url(rf"/static/{assets.build}/(.+)", AssetHandler, {"path": str(assets.root)}),
         engine(r"/socket\.io/", connections, lines, allowed_origins, addresses),
     ]

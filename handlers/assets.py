@@ -7,6 +7,7 @@ each other by relative path. Every script's integrity stands in the import map o
 import base64
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,12 +22,13 @@ class AssetsMissing(Exception):
 @dataclass(frozen=True, slots=True)
 class Assets:
     """`root`: the folder; `files`: the paths of all in it; `build`: the hash of their contents; `import_map`: the
-    text of the inline element."""
+    text of the inline element; `integrity`: of scripts and styles, by path (Source: Subresource Integrity)."""
 
     root: Path
     files: frozenset[str]
     build: str
     import_map: str
+    integrity: Mapping[str, str]
 
     def url(self, path: str) -> str:
         """Where a browser finds a file of the folder."""
@@ -44,16 +46,16 @@ def read_assets(root: Path) -> Assets:
     except (OSError, ValueError) as error:
         raise AssetsMissing("the browser libraries are missing; run: pip install -e .") from error
     whole = hashlib.sha256()
-    scripts: dict[str, str] = {}
+    integrity: dict[str, str] = {}
     files = {path.relative_to(root).as_posix(): path for path in sorted(root.rglob("*")) if path.is_file()}
     for name, path in files.items():
         data = path.read_bytes()
         whole.update(f"{name}\0{len(data)}\0".encode() + data)
-        if path.suffix == ".js":
-            scripts[name] = "sha384-" + base64.b64encode(hashlib.sha384(data).digest()).decode()
+        if path.suffix in {".js", ".css"}:
+            integrity[name] = "sha384-" + base64.b64encode(hashlib.sha384(data).digest()).decode()
     build = whole.hexdigest()[:16]
     import_map = {
         "imports": {name: f"/static/{build}/vendor/{file}" for name, file in sorted(imports.items())},
-        "integrity": {f"/static/{build}/{name}": integrity for name, integrity in scripts.items()},
+        "integrity": {f"/static/{build}/{name}": its for name, its in integrity.items() if name.endswith(".js")},
     }
-    return Assets(root, frozenset(files), build, json.dumps(import_map, separators=(",", ":")))
+    return Assets(root, frozenset(files), build, json.dumps(import_map, separators=(",", ":")), integrity)

@@ -70,15 +70,11 @@ class BaseHandler(tornado.web.RequestHandler):
     def compute_etag(self) -> None:
         """None: what is made for one request is kept by nobody."""
 
-    def static_url_of(self, path: str) -> str:
-        """Where a browser finds a static file."""
-        assets: Assets = self.settings["assets"]
-        return assets.url(path)
-
     def write_error(self, status_code: int, **kwargs: Any) -> None:
         self.set_header("Content-Security-Policy", f"{LOCKED}; style-src 'self'; img-src 'self'")
         phrase = _STATUSES.get(status_code, "Error")
-        self.render("error.html", status=status_code, reason=phrase, static=self.static_url_of)
+        assets: Assets = self.settings["assets"]
+        self.render("error.html", status=status_code, reason=phrase, static=assets.url, integrity=assets.integrity)
 
     def log_exception(
         self,
@@ -93,7 +89,10 @@ class BaseHandler(tornado.web.RequestHandler):
 
 
 class LastHandler(BaseHandler):
-    """Its answer is the last on its line, whatever the client would like."""
+    """Its answer is the last on its line, whatever the client would like; an error has no page."""
+
+    def write_error(self, status_code: int, **kwargs: Any) -> None:
+        self.finish()
 
     def finish(self, chunk: str | bytes | dict[str, Any] | None = None) -> "asyncio.Future[None]":
         self.set_header("Connection", "close")

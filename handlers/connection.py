@@ -14,6 +14,7 @@ from protocol.batch import Batch
 from protocol.engineio import Packet, PacketType
 from protocol.session import Closed, CloseReason, Event, Probed, Received, Session, Timing, Upgraded, UpgradeFailed, Via
 from rooms.clock import Cancellable, Clock
+from rooms.tally import Tally
 
 logger = logging.getLogger(__name__)
 
@@ -92,7 +93,9 @@ class Connection:
         clock: Clock,
         on_closed: Callable[["Connection"], None],
         address: bytes = b"",
+        tally: Tally | None = None,
     ) -> None:
+        self._tally = tally or Tally()
         self.address = address
         """Where its client comes from, as handlers.address.Addresses says."""
         self.session = Session(secrets.token_urlsafe(ID_BYTES), via, timing, clock.time())
@@ -163,6 +166,7 @@ class Connection:
         ):
             return  # queued and taken in one step
         events = session.send(frames)
+        self._tally.outbox = max(self._tally.outbox, session.waiting)
         if events:
             self._apply(events)
         elif session.waiting > FLUSH_BYTES:
@@ -270,7 +274,9 @@ class Connection:
             if timer is not None:
                 timer.cancel()
         self._give_up_candidate(reason)
-        rest = Batch(()) if reason is CloseReason.SLOW_CONSUMER else self.session.take()
+        slow = reason is CloseReason.SLOW_CONSUMER
+        self._tally.slow += slow
+        rest = Batch(()) if slow else self.session.take()
         if not self._transport.close(reason, rest):
             if reason in DECIDED_HERE:
                 self.farewell = (FAREWELL_SECONDS, [*rest, CLOSE])

@@ -11,6 +11,7 @@ from handlers.connection import Application, Connection, Transport
 from protocol import Frame
 from protocol.session import CloseReason, Timing, Via
 from rooms.clock import Cancellable, Clock
+from rooms.tally import Tally
 
 _chance = SystemRandom()
 
@@ -25,7 +26,9 @@ class Connections:
         clock: Clock,
         at_most: int,
         at_most_each: int | None = None,
+        tally: Tally | None = None,
     ) -> None:
+        self.tally = tally or Tally()
         self.timing = timing
         self._attend = attend
         self._clock = clock
@@ -34,6 +37,11 @@ class Connections:
         self._by_address = Counter[bytes]()
         self._open: dict[str, Connection] = {}
         self._farewells: dict[str, tuple[Sequence[Frame], Cancellable]] = {}
+
+    @property
+    def ready(self) -> bool:
+        """Whether anybody may come at all: the server is not about to stop."""
+        return self._at_most > 0
 
     @property
     def full(self) -> bool:
@@ -46,7 +54,9 @@ class Connections:
 
     def open(self, transport: Transport, via: Via, address: bytes = b"") -> Connection:
         """A new session over a transport that is ready to send."""
-        connection = Connection(transport, via, self._attend, self.timing, self._clock, self._forget, address)
+        connection = Connection(
+            transport, via, self._attend, self.timing, self._clock, self._forget, address, self.tally
+        )
         self._by_address[address] += 1
         self._open[connection.session.sid] = connection
         connection.start()
@@ -69,6 +79,10 @@ class Connections:
     def obey(self, timing: Timing, at_most: int, at_most_each: int) -> None:
         """Other limits, for connections to come."""
         self.timing, self._at_most, self._at_most_each = timing, at_most, at_most_each
+
+    def count(self) -> Counter[str]:
+        """How many there are by each transport."""
+        return Counter(connection.session.via.value for connection in self._open.values())
 
     def __len__(self) -> int:
         return len(self._open)

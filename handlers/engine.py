@@ -128,6 +128,7 @@ class EngineHandler(BaseHandler):
 
     def refuse(self, refusal: Refusal) -> None:
         """Ends the request with this answer."""
+        self._connections.tally.refused[str(refusal.status)] += 1
         self.set_status(refusal.status)
         for name, value in refusal.headers.items():
             self.set_header(name, value)

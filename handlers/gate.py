@@ -9,6 +9,7 @@ from tornado.web import Application
 from handlers.address import Addresses
 from handlers.base import LastHandler
 from rooms.limits import Rate, Shared, TokenBucket
+from rooms.tally import Tally
 
 RETRY_SECONDS = 10
 
@@ -28,7 +29,15 @@ class Gate(Router):
     """Lets requests through to an application, so many from each address. `time` answers seconds of any monotonic
     clock."""
 
-    def __init__(self, application: Application, addresses: Addresses, rate: Rate, time: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        application: Application,
+        addresses: Addresses,
+        rate: Rate,
+        time: Callable[[], float],
+        tally: Tally | None = None,
+    ) -> None:
+        self._tally = tally or Tally()
         self.application = application
         self._addresses = addresses
         self._time = time
@@ -42,4 +51,5 @@ class Gate(Router):
         now = self._time()
         if self._buckets.of(self._addresses.of(request), now).take(now):
             return self.application.find_handler(request, **kwargs)
+        self._tally.refused["429"] += 1
         return self.application.get_handler_delegate(request, CrowdedHandler)

@@ -20,6 +20,8 @@ from typing import Protocol, cast
 
 from tornado.iostream import IOStream, StreamClosedError
 
+from rooms.tally import Tally
+
 READ_BYTES = 65_536
 """What one line may bring in a turn. TLS hands out a record at a time, a quarter of it."""
 LANES = 16
@@ -46,8 +48,9 @@ class Owner(Protocol):
 class Lines:
     """All lines of this process, and what is put off to the end of the turn."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, tally: Tally | None = None) -> None:
         self.loop = loop
+        self.tally = tally or Tally()
         self._lanes = tuple(selectors.DefaultSelector() for _ in range(LANES))
         self._open: dict[Line, None] = {}
         self._none_left = asyncio.Event()
@@ -110,7 +113,7 @@ class Lines:
                 self.loop.call_soon(self.settle)
 
     def _turn(self, lane: selectors.BaseSelector) -> None:
-        self._turning = True
+        self._turning, began = True, self.loop.time()
         try:
             for key, events in lane.select(0):
                 line: Line = key.data
@@ -121,6 +124,7 @@ class Lines:
         finally:
             self._turning = False
             self.settle()
+            self.tally.turns.note(self.loop.time() - began)
 
 
 class Line:
@@ -165,6 +169,7 @@ class Line:
         """Writes, unless something waits already; answers whether it did."""
         if self._unsent:
             return False
+        self._lines.tally.sent += len(data)
         try:
             sent = self.socket.send(data)
         except OSError as error:
@@ -177,6 +182,7 @@ class Line:
     def write(self, data: bytes) -> None:
         """Sends what the socket takes; the rest follows when it takes more."""
         if not self.offer(data):
+            self._lines.tally.sent += len(data)
             self._unsent += data
 
     def read(self) -> None:
@@ -192,6 +198,7 @@ class Line:
             self.read_on(False)
             self._lines.soon(self._lost)
             return
+        self._lines.tally.received += len(data)
         self._owner.received(data)
         if self._ahead is not None and self._ahead() and self._reading:
             self._lines.loop.call_soon(self._read_on)

@@ -25,6 +25,10 @@ queue would serve those last who have waited longest."""
 ACCEPTS_A_TURN = 3
 """A new connection costs half a millisecond, with TLS more. When ten thousand clients come back at once, others have
 their turn in between."""
+ACCEPT_SECONDS = 0.001
+"""From one such turn to the next, at least: three thousand a second. To accept costs little;
+if it were all done at first, ten thousand handshakes would be under way at the same time, and all have something to do
+in the same turns, of a second each."""
 FIRST_BYTE_SECONDS = 10.0
 """How long a client may take to begin with TLS."""
 REST_SECONDS = 1.0
@@ -138,6 +142,8 @@ class Listener:
                 self._rest()
                 return
             self._let_in(CountedSocket(connection.family, connection.type, connection.proto, connection.detach()), peer)
+        self._accept_no_more()
+        self._loop.call_later(ACCEPT_SECONDS, self._accept_more)
 
     def _rest(self) -> None:
         """What waits would have the loop ask again and again for what the system does not have."""

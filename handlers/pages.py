@@ -9,6 +9,7 @@ import tornado.web
 
 from handlers.assets import Assets
 from handlers.base import SCRIPT_POLICY, BaseHandler, LastHandler, page_policy
+from handlers.connections import Connections
 
 LABEL_TAGS = frozenset({"abbr", "b", "code", "em", "i", "small", "strong", "u"})
 LABEL_ATTRIBUTES = {"abbr": ["title"]}
@@ -49,6 +50,7 @@ class PageHandler(BaseHandler):
         self.render(
             self.template,
             static=self._assets.url,
+            integrity=self._assets.integrity,
             import_map=self._assets.import_map,
             labels={"filtered": clean_label(self._facts.label_filtered), "link": clean_label(self._facts.label_link)},
             filter_punctuation=self._facts.filter_punctuation,
@@ -86,6 +88,20 @@ class HealthHandler(BaseHandler):
     def get(self) -> None:
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
         self.finish("ok\n")
+
+
+class ReadyHandler(BaseHandler):
+    """Whether this process takes new clients; for machines that choose where to send them."""
+
+    def initialize(self, connections: Connections) -> None:
+        self._connections = connections
+
+    def get(self) -> None:
+        self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        if not self._connections.ready:
+            self.set_status(503)
+            self.set_header("Retry-After", "10")
+        self.finish("ready\n" if self._connections.ready else "not ready\n")
 
 
 class SecureHandler(LastHandler):

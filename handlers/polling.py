@@ -191,6 +191,7 @@ class PollingHandler(EngineHandler):
         """Hands the connection what the body holds, packet by packet, up to a bad one."""
         try:
             body, self._body = self._body, bytearray()
+            self._connections.tally.received += len(body)
             for number, packet in enumerate(decode_payload(body.decode()), 1):
                 if connection.session.closed is not None:
                     break
@@ -214,6 +215,7 @@ class PollingHandler(EngineHandler):
 
     def _answer(self, payload: str) -> None:
         self.set_header("Content-Type", "text/plain; charset=UTF-8")
+        self._connections.tally.sent += len(payload)
         self.finish(payload)
 
 

@@ -4,13 +4,12 @@ A broker knows members, order and logs. It knows no sockets, no keys and nothing
 """
 
 import heapq
-import secrets
-from collections import OrderedDict, deque
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from rooms.clock import Cancellable, Clock
+from rooms.kept import KeptRoom, Scales
 from rooms.model import (
     Changed,
     Entry,
@@ -24,17 +23,8 @@ from rooms.model import (
     Refused,
     RoomAddress,
     RoomEvent,
-    Snapshot,
     Typed,
 )
-
-EPOCH_BYTES = 16
-
-DIGEST_SECONDS = 600
-DIGESTS_KEPT = 1024
-DIGESTS_AT_MOST = 16_384
-"""A digest is kept for ten minutes, and at least the newest 1,024 are. A room busier than 27 messages a second
-for ten minutes forgets sooner: without that bound a flood of messages would fill the memory."""
 
 
 class Broker(Protocol):
@@ -82,70 +72,6 @@ class Limits:
     log_bytes: int = 250_000_000
 
 
-@dataclass(slots=True)
-class _Room:
-    epoch: bytes = field(default_factory=lambda: secrets.token_bytes(EPOCH_BYTES))
-    last: int = 0
-    members: dict[MemberId, Member] = field(default_factory=dict)
-    log: deque[Entry] = field(default_factory=deque)
-    log_bytes: int = 0
-    weighed: int = 0
-    """What the scales have been told of them."""
-    digests: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
-    # When those were posted; apart, since pairs for each message would be so many more for the garbage collector.
-    log_times: deque[float] = field(default_factory=deque)
-    digest_times: deque[float] = field(default_factory=deque)
-    empty_since: float = 0.0
-    review_due: float | None = None
-
-    def snapshot(self) -> Snapshot:
-        return Snapshot(self.epoch, self.last, tuple(self.members.values()), tuple(self.log))
-
-    def remember(self, entry: Entry, digest: bytes, now: float) -> None:
-        self.log.append(entry)
-        self.log_bytes += len(entry.ciphertext)
-        self.log_times.append(now)
-        self.digests[digest] = entry.id
-        self.digest_times.append(now)
-
-    def forget_oldest(self) -> None:
-        self.log_bytes -= len(self.log.popleft().ciphertext)
-        self.log_times.popleft()
-
-    def forget_digests(self, now: float) -> None:
-        times = self.digest_times
-        while len(times) > DIGESTS_KEPT and (len(times) > DIGESTS_AT_MOST or now - times[0] >= DIGEST_SECONDS):
-            times.popleft()
-            self.digests.popitem(last=False)
-
-
-class _Scales:
-    """What all logs weigh, and which are among the heaviest: rooms by the length of that number in bits."""
-
-    def __init__(self) -> None:
-        self.total = 0
-        self._classes: list[dict[RoomAddress, None]] = []
-
-    def weigh(self, address: RoomAddress, room: _Room) -> None:
-        """A room's log may have another weight."""
-        before, after = room.weighed, room.log_bytes
-        room.weighed = after
-        self.total += after - before
-        left, entered = before.bit_length(), after.bit_length()
-        if left == entered:
-            return
-        while len(self._classes) <= entered:
-            self._classes.append({})
-        if before:
-            del self._classes[left][address]
-        if after:
-            self._classes[entered][address] = None
-
-    def heaviest(self) -> RoomAddress:
-        """None weighs twice as much. There is one where `total` is more than 0."""
-        return next(next(iter(rooms)) for rooms in reversed(self._classes) if rooms)
-
-
 class MemoryBroker:
     """Rooms in a dict. Every command is atomic because nothing in it waits.
 
@@ -159,13 +85,22 @@ class MemoryBroker:
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self._limits = limits
         self._clock = clock
-        self._rooms: dict[RoomAddress, _Room] = {}
+        self._rooms: dict[RoomAddress, KeptRoom] = {}
         self._empty: dict[RoomAddress, None] = {}
         """Those where nobody is, the one that has been so for longest first."""
-        self._scales = _Scales()
+        self._scales = Scales()
         self._reviews: list[tuple[float, RoomAddress]] = []
         self._timer: Cancellable | None = None
         self._deliver: Callable[[RoomEvent], None] = lambda event: None
+
+    @property
+    def log_bytes(self) -> int:
+        """What all logs weigh."""
+        return self._scales.total
+
+    def count(self) -> tuple[int, int]:
+        """Rooms, and members in them."""
+        return len(self._rooms), sum(len(room.members) for room in self._rooms.values())
 
     def obey(self, limits: Limits) -> None:
         """Other limits, for what happens from now on."""
@@ -179,7 +114,7 @@ class MemoryBroker:
         room = self._rooms.get(address)
         if room is None:
             self._make_room()
-            room = self._rooms[address] = _Room()
+            room = self._rooms[address] = KeptRoom()
         returned = member.id in room.members
         if not returned and len(room.members) >= self._limits.room_members:
             raise Refused(ErrorCode.ROOM_FULL)
@@ -237,7 +172,7 @@ class MemoryBroker:
         if self._timer is not None:
             self._timer.cancel()
 
-    def _seated(self, address: RoomAddress, member: MemberId, seat: str) -> tuple[_Room, Member]:
+    def _seated(self, address: RoomAddress, member: MemberId, seat: str) -> tuple[KeptRoom, Member]:
         room = self._rooms.get(address)
         held = None if room is None else room.members.get(member)
         if room is None or held is None or held.seat != seat:
@@ -267,7 +202,7 @@ class MemoryBroker:
                 room.forget_oldest()
             self._scales.weigh(address, room)
 
-    def _review_at(self, address: RoomAddress, room: _Room, due: float) -> None:
+    def _review_at(self, address: RoomAddress, room: KeptRoom, due: float) -> None:
         if room.review_due is None or due < room.review_due:
             room.review_due = due
             heapq.heappush(self._reviews, (due, address))
@@ -287,7 +222,7 @@ class MemoryBroker:
                 self._review_at(address, room, next_due)
         self._arm()
 
-    def _age(self, address: RoomAddress, room: _Room, now: float) -> float | None:
+    def _age(self, address: RoomAddress, room: KeptRoom, now: float) -> float | None:
         """Drops what is too old in one room, or the room itself; answers when to look again."""
         dues = []
         if not room.members:

@@ -33,6 +33,7 @@ from rooms.model import (
     parse_ciphertext,
     parse_message,
 )
+from rooms.tally import Tally
 
 GET_PUBLIC_KEY, SEND_PUBLIC_KEY = "get_public_key", "send_public_key"
 SEND_MESSAGE, GET_MESSAGE = "send_message", "get_message"
@@ -61,7 +62,9 @@ class ChatNamespace:
         policy: Policy,
         clock: Clock,
         run: Callable[[Callable[[], Join]], Awaitable[Join]],
+        tally: Tally | None = None,
     ) -> None:
+        self._tally = tally or Tally()
         self._door = door
         self._broker = broker
         self._hub = hub
@@ -118,8 +121,6 @@ class ChatNamespace:
         try:
             if guest is None:
                 raise Refused(ErrorCode.NOT_IN_ROOM)
-            if self._stopping and name not in LEAVING:
-                raise Refused(ErrorCode.UNAVAILABLE)
             match args:
                 case [str(sealed)] if isinstance(name, str) and name in self._sealed:
                     return [await self._command(guest, name, sealed)]
@@ -131,6 +132,7 @@ class ChatNamespace:
                 case _:
                     raise Refused(ErrorCode.BAD_REQUEST)
         except Refused as refused:
+            self._tally.refused[refused.code.value] += 1
             if guest is not None and guest.refused_once_too_often(refused.code, self._clock.time()):
                 self._disconnect(guest)
             return [{"error": refused.code.value}]
@@ -153,8 +155,13 @@ class ChatNamespace:
             raise Refused(ErrorCode.NOT_IN_ROOM)
         body = self._unseal(guest, guest.channel, name, sealed)
         if name not in LEAVING:
+            self._must_go_on()
             self._pay(guest, len(body))
         return self._sealed[name](guest, body)
+
+    def _must_go_on(self) -> None:
+        if self._stopping:
+            raise Refused(ErrorCode.UNAVAILABLE)
 
     def _pay(self, guest: Guest, size: int) -> None:
         if not self._meters.event(guest.allowance, guest.socket.address, guest.room, self._clock.time(), size):
@@ -169,6 +176,7 @@ class ChatNamespace:
             raise Refused(ErrorCode.BAD_ENVELOPE) from error
 
     async def _join(self, guest: Guest, request: Json) -> Json:
+        self._must_go_on()
         if guest.stage is not Stage.OUTSIDE:
             raise Refused(ErrorCode.BAD_REQUEST)
         match request:
@@ -182,6 +190,7 @@ class ChatNamespace:
             raise Refused(ErrorCode.RATE_LIMITED)
         guest.stage = Stage.JOINING
         guest.attempts += 1
+        began = self._clock.time()
         try:
             return await self._enter(guest, sealed, body)
         except Refused:
@@ -190,6 +199,8 @@ class ChatNamespace:
             if guest.attempts >= self._policy.quotas.attempts:
                 self._disconnect(guest)
             raise
+        finally:
+            self._tally.joins.note(self._clock.time() - began)
 
     async def _enter(self, guest: Guest, sealed: str, body: str) -> Json:
         try:
@@ -218,7 +229,9 @@ class ChatNamespace:
 
     async def _send_message(self, guest: Guest, body: bytes) -> Json:
         message = parse_message(guest.member, body)
-        return {"id": await self._broker.publish(guest.room, message, guest.socket.id)}
+        number = await self._broker.publish(guest.room, message, guest.socket.id)
+        self._tally.messages += 1
+        return {"id": number}
 
     async def _typing(self, guest: Guest, body: bytes) -> Json:
         ciphertext = parse_ciphertext(body, PERSON_CLASSES)

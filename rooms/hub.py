@@ -11,6 +11,7 @@ from protocol.batch import Batch
 from protocol.namespace import Socket
 from protocol.socketio import Packet, PacketType, encode
 from rooms.model import MemberId, RoomAddress
+from rooms.tally import Tally
 
 UNTOLD_BYTES = 65_536
 """What a room may say in a turn before it is told within the turn: who reads well must not be taken for slow."""
@@ -53,9 +54,10 @@ class _Seat:
 class _Room:
     """`untold`: what was said since everybody was told, event by event."""
 
-    __slots__ = ("seats", "size", "untold")
+    __slots__ = ("_tally", "seats", "size", "untold")
 
-    def __init__(self) -> None:
+    def __init__(self, tally: Tally) -> None:
+        self._tally = tally
         self.seats: dict[MemberId, _Seat] = {}
         self.untold: list[Batch] = []
         self.size = 0
@@ -72,6 +74,7 @@ class _Room:
         if not self.untold:
             return
         untold, self.untold, self.size = self.untold, [], 0
+        self._tally.deliveries += len(self.seats) * len(untold)
         whole = Batch.joined(untold)
         # A slow consumer may be closed by its own `send`, which frees its seat.
         for seat in tuple(self.seats.values()):
@@ -81,8 +84,9 @@ class _Room:
 class Hub:
     """Local seats. A room with nobody here takes no memory here. `soon` puts a call off to the end of the turn."""
 
-    def __init__(self, soon: Callable[[Callable[[], None]], object]) -> None:
+    def __init__(self, soon: Callable[[Callable[[], None]], object], tally: Tally | None = None) -> None:
         self._soon = soon
+        self._tally = tally or Tally()
         self._rooms: dict[RoomAddress, _Room] = {}
         self._due: list[_Room] = []
 
@@ -93,7 +97,7 @@ class Hub:
             self._rooms[room].tell()
         here = self._rooms.get(room)  # looked up now: who was too slow to be told may have been the last one here
         if here is None:
-            here = self._rooms[room] = _Room()
+            here = self._rooms[room] = _Room(self._tally)
         before = here.seats.get(member)
         if before is not None:
             before.socket.order(None)

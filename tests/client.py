@@ -4,7 +4,7 @@ hostile member has its keys, its channel and its line in the open. Knows no page
 import asyncio
 import functools
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from types import TracebackType
 from typing import Self, cast
@@ -31,8 +31,9 @@ def room_of(name: str, site: bytes) -> Room:
 class Client:
     """One tab. `events`: all that the server has sent, oldest first. After `join`: `room`, `channel`, `member`."""
 
-    def __init__(self, url: str, *, signer: Signer | None = None) -> None:
+    def __init__(self, url: str, *, signer: Signer | None = None, transports: Sequence[str] = ("websocket",)) -> None:
         self.url = url
+        self._transports = list(transports)
         self.signer = signer or Signer.generate()
         self.events: list[Heard] = []
         self.room: Room
@@ -60,7 +61,7 @@ class Client:
     async def connect(self) -> None:
         async with self._http.get(f"{self.url}/site.json") as answer:
             self.site = unb64((await answer.json())["salt"])
-        await self.line.connect(self.url, transports=["websocket"], wait_timeout=PATIENCE)
+        await self.line.connect(self.url, transports=self._transports, wait_timeout=PATIENCE)
         self.server_key = ServerKey.from_pem(cast(str, await self.hears("send_public_key")))
 
     async def close(self) -> None:

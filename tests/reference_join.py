@@ -105,13 +105,14 @@ def proven(whose: bytes, transcript: bytes) -> bytes:
 
 
 def make_join(
-    joining: Joining, room: Room, signer: Signer, random: Random = os.urandom
+    joining: Joining, room: Room, signer: Signer, random: Random = os.urandom, claimed: str = ""
 ) -> tuple[dict[str, str], Channel]:
+    """The request and the channel that it opens. `claimed`: the member that it says it is, if not the signer."""
     session_key = random(32)
     transcript = joining.transcript(room.address, session_key, signer.public_key)
     room_proof = room.identity.sign(proven(b"room", transcript))
     body = {
-        "member": signer.member,
+        "member": claimed or signer.member,
         "proof": b64(signer.sign(proven(b"member", transcript))),
         "user": b64(joining.user),
         "since": joining.since and {"epoch": b64(joining.since.epoch), "id": joining.since.id},

@@ -14,8 +14,8 @@ import pytest
 
 import handlers.client
 import protocol.socketio
-import rooms.broker
 import rooms.chat
+import rooms.kept
 import rooms.model
 from handlers.engine import Refusal
 from protocol.session import Timing
@@ -149,8 +149,8 @@ def test_the_largest_ciphertext_is_as_long_as_is_written() -> None:
 
 def test_the_memory_of_what_was_sent_is_as_is_written() -> None:
     (sentence,) = re.findall(r"knows the digests of recent messages of a room \((.+?)\)", TEXT)
-    assert numbers(sentence) == [rooms.broker.DIGESTS_KEPT, rooms.broker.DIGESTS_AT_MOST]
-    assert ("ten minutes" in sentence) == (rooms.broker.DIGEST_SECONDS == 600)
+    assert numbers(sentence) == [rooms.kept.DIGESTS_KEPT, rooms.kept.DIGESTS_AT_MOST]
+    assert ("ten minutes" in sentence) == (rooms.kept.DIGEST_SECONDS == 600)
 
 
 def test_every_file_of_vectors_is_named() -> None:

@@ -69,6 +69,8 @@ def test_a_value_that_is_overridden_must_be_good_all_the_same(file: Path) -> Non
             "events_per_room = 5",
             "events_per_room = 5: expected a list of two numbers: above 0 a second, 1 or more at once",
         ),
+        ('log_format = "xml"', "log_format = 'xml': expected one of text, json"),
+        ('log_level = "DEBUG"', "log_level = 'DEBUG': expected one of warning, debug, info, error"),
         ("events_per_room = [1]", "events_per_room = [1]: expected a list of two numbers"),
         ("events_per_room = [0, 1]", "events_per_room = [0, 1]: expected a list of two numbers"),
         ("events_per_room = [1, nan]", "events_per_room = [1, nan]: expected a list of two numbers"),

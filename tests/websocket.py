@@ -76,10 +76,17 @@ class RawWebSocket:
 
     @classmethod
     async def open(
-        cls, port: int, query: str = QUERY, headers: dict[str, str] | None = None, path: str = "/socket.io/"
+        cls,
+        port: int,
+        query: str = QUERY,
+        headers: dict[str, str] | None = None,
+        path: str = "/socket.io/",
+        source: str | None = None,
     ) -> Self:
-        """Raises Refusal. `headers` replace those of a proper request; an empty one is left out."""
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        """Raises Refusal. `headers` replace those of a proper request; an empty one is left out. `source`: the address
+        to come from."""
+        local = None if source is None else (source, 0)
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=local)
         usual = {
             "Host": f"127.0.0.1:{port}",
             "Upgrade": "websocket",

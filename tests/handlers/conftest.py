@@ -34,6 +34,7 @@ FACTS = PageFacts(
 )
 FILES = {
     "js/room.js": "export {};\n",
+    "js/login.js": "export {};\n",
     "css/site.css": "body { color: #fff }\n",
     "img/icon.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>\n",
     "vendor/io.js": "export const io = 1;\n",

@@ -459,3 +459,48 @@ def test_nobody_is_found_by_the_id_that_others_know() -> None:
     line = joined()
     assert line.connections.find(line.echo.sockets[0].id) is None
     assert line.connections.find("") is None
+
+
+# -- the server stops
+
+
+def test_clients_are_let_go_one_after_the_other_and_nobody_comes_any_more() -> None:
+    clock, ended = FakeClock(), list[float]()
+    connections = Connections(lambda connection: Client(connection, {"/": Echo()}, 1000), TIMING, clock, at_most=100)
+    transports = [FakeTransport() for _ in range(50)]
+    for transport in transports:
+        connections.open(transport, Via.WEBSOCKET)
+    connections.drain(5, lambda: ended.append(clock.time()))
+    assert connections.full
+    gone = []
+    for _ in range(50):
+        gone.append(sum(bool(transport.closed) for transport in transports))
+        clock.advance(0.1)
+    assert all(abs(number - tenth) <= 1 for tenth, number in enumerate(gone)), gone
+    assert {reason for transport in transports for reason in transport.closed} == {CloseReason.SHUTTING_DOWN}
+    clock.advance(0.1)
+    assert (len(connections), ended) == (0, [1005.0])
+
+
+def test_in_no_order_of_theirs() -> None:
+    def first_half_gone() -> frozenset[int]:
+        clock = FakeClock()
+        connections = Connections(
+            lambda connection: Client(connection, {"/": Echo()}, 1000), TIMING, clock, at_most=100
+        )
+        transports = [FakeTransport() for _ in range(40)]
+        for transport in transports:
+            connections.open(transport, Via.WEBSOCKET)
+        connections.drain(4, lambda: None)
+        clock.advance(2)
+        return frozenset(number for number, transport in enumerate(transports) if transport.closed)
+
+    assert len({first_half_gone() for _ in range(5)}) > 1
+
+
+def test_where_nobody_is_there_is_nobody_to_wait_for() -> None:
+    clock, ended = FakeClock(), list[float]()
+    connections = Connections(lambda connection: Client(connection, {"/": Echo()}, 1000), TIMING, clock, at_most=1)
+    connections.drain(0, lambda: ended.append(clock.time()))
+    clock.advance(0)
+    assert ended == [1000.0]

@@ -12,6 +12,7 @@ import pytest
 from tornado.httpclient import HTTPResponse
 
 from handlers.assets import Assets
+from handlers.connections import Connections
 from handlers.pages import HealthHandler, clean_label
 from tests.handlers.conftest import FILES, SALT, SECRET
 from tests.websocket import Answer, request
@@ -161,6 +162,17 @@ async def test_a_page_loads_nothing_but_files_under_the_builds_own_path(site: Si
     assert all(str(source).startswith(f"/static/{site.build}/") for source in (*sources, *links))
 
 
+@pytest.mark.parametrize(("path", "entrance"), [("/", "js/login.js"), ("/room", "js/room.js")])
+@pytest.mark.gen_test
+async def test_entrance_and_style_are_held_to_their_hashes(site: Site, path: str, entrance: str) -> None:
+    page = Page((await site.get(path)).body.decode())
+    (script,) = [element for element in page.all("script") if "src" in element.attributes]
+    (style,) = [link for link in page.all("link") if link.attributes["rel"] == "stylesheet"]
+    for element, name in ((script, entrance), (style, "css/site.css")):
+        digest = base64.b64encode(hashlib.sha384(FILES[name].encode()).digest()).decode()
+        assert element.attributes["integrity"] == f"sha384-{digest}"
+
+
 @pytest.mark.gen_test
 async def test_the_import_map_names_every_script_under_the_builds_own_path_with_its_hash(site: Site) -> None:
     import_map = json.loads(import_map_of(Page((await site.get("/room")).body.decode())))
@@ -168,6 +180,7 @@ async def test_the_import_map_names_every_script_under_the_builds_own_path_with_
     assert import_map == {
         "imports": {"socket.io-client": f"/static/{site.build}/vendor/io.js"},
         "integrity": {
+            f"/static/{site.build}/js/login.js": f"sha384-{digest['js/login.js']}",
             f"/static/{site.build}/js/room.js": f"sha384-{digest['js/room.js']}",
             f"/static/{site.build}/vendor/io.js": f"sha384-{digest['vendor/io.js']}",
         },
@@ -226,6 +239,17 @@ async def test_the_site_says_that_it_is_well(site: Site) -> None:
     response = await site.get("/healthz")
     assert (response.code, response.body) == (200, b"ok\n")
     assert headers_of(response) == expected(LOCKED, "text/plain; charset=UTF-8")
+
+
+@pytest.mark.gen_test
+async def test_the_site_says_whether_it_takes_new_clients(site: Site, connections: Connections) -> None:
+    response = await site.get("/readyz")
+    assert (response.code, response.body) == (200, b"ready\n")
+    assert headers_of(response) == expected(LOCKED, "text/plain; charset=UTF-8")
+    connections.drain(0, lambda: None)
+    response = await site.get("/readyz")
+    assert (response.code, response.body, response.headers["Retry-After"]) == (503, b"not ready\n", "10")
+    assert (await site.get("/healthz")).code == 200
 
 
 # -- files
@@ -308,7 +332,7 @@ async def test_an_unknown_address_has_a_page_that_says_so(site: Site, path: str)
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"])
-@pytest.mark.parametrize("path", ["/", "/room", "/site.json", "/healthz"])
+@pytest.mark.parametrize("path", ["/", "/room", "/site.json", "/healthz", "/readyz"])
 @pytest.mark.gen_test
 async def test_a_method_that_does_nothing_here_has_a_page_that_says_so(site: Site, path: str, method: str) -> None:
     response = await site.get(path, method)
@@ -343,7 +367,7 @@ async def test_a_bug_has_a_page_without_details_and_a_line_in_the_log(
     assert "127.0.0.1" not in caplog.text
 
 
-@pytest.mark.parametrize("path", ["/", "/nowhere", "/site.json", "/healthz", "/socket.io/", "/%ff"])
+@pytest.mark.parametrize("path", ["/", "/nowhere", "/site.json", "/healthz", "/readyz", "/socket.io/", "/%ff"])
 @pytest.mark.gen_test
 async def test_no_answer_names_the_software_or_sets_a_cookie(site: Site, path: str) -> None:
     answer = await site.raw(path)

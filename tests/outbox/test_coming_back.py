@@ -2,13 +2,17 @@
 offline. What it wrote is seen once and in order, and what it missed is told."""
 
 import asyncio
+import signal
+from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from bench.limits import UNLIMITED
 from tests.outbox.conftest import Serving
 from tests.outbox.scene import meeting
-from tests.serving import Served
+from tests.serving import Served, serve
 
 pytestmark = pytest.mark.gen_test(timeout=60)
 
@@ -87,6 +91,34 @@ async def test_a_server_that_restarts_again_and_again_while_somebody_writes(
         await scene.reader.sees(*scene.said)
         assert scene.writer.texts == scene.said
         assert {kind for _, kind in scene.reader.notices} <= {"quiet", "warn"}
+
+
+@pytest.mark.parametrize("transport", ["websocket", "polling"])
+async def test_a_server_that_is_killed_under_load(tmp_path: Path, port: int, transport: str) -> None:
+    """What the writer still holds arrives, once and in order. What it had seen come back was on its way to the others
+    in the same moment."""
+    settings: dict[str, Any] = {**UNLIMITED, "state": tmp_path, "port": port}
+    with ExitStack() as servers:
+        served = servers.enter_context(serve(**settings))
+        async with meeting(served, transports=[transport]) as scene:
+            seen: set[str] = set()
+            for round_ in range(4):
+                await scene.say(*(f"{round_}.{number}" for number in range(30)))
+                await asyncio.sleep(0.02 * round_)
+                served.process.send_signal(signal.SIGKILL)
+                await scene.writer.reaches("offline")
+                seen |= {text for text, state in scene.writer.states().items() if state == "sent"}
+                await scene.say(f"{round_} while it is gone")
+                assert await asyncio.to_thread(served.stop) == -signal.SIGKILL
+                served = await asyncio.to_thread(servers.enter_context, serve(**settings))
+                await scene.writer.rests()
+            held = [text for text in scene.said if text not in seen]
+            assert len(held) > 20
+            await scene.reader.until(lambda: scene.reader.states().keys() >= {*held})
+            heard = scene.reader.texts
+            assert heard == [text for text in scene.said if text in set(heard)]
+            assert scene.writer.texts == scene.said
+        assert await asyncio.to_thread(served.stop) == 0
 
 
 @pytest.mark.parametrize("transport", ["websocket", "polling"])

@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from rooms import broker as broker_module
+from rooms import kept as kept_module
 from rooms.broker import Broker, Limits, MemoryBroker
+from rooms.kept import KeptRoom, Scales
 from rooms.model import (
     Changed,
     Entry,
@@ -280,8 +281,8 @@ async def test_digests_are_kept_for_ten_minutes_and_a_thousand_of_them_longer(st
 async def test_a_flood_of_messages_does_not_fill_the_memory_with_digests(
     start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(broker_module, "DIGESTS_KEPT", 4)
-    monkeypatch.setattr(broker_module, "DIGESTS_AT_MOST", 8)
+    monkeypatch.setattr(kept_module, "DIGESTS_KEPT", 4)
+    monkeypatch.setattr(kept_module, "DIGESTS_AT_MOST", 8)
     feed = await start()
     await feed.join(ann())
     for number in range(9):
@@ -450,8 +451,8 @@ async def test_where_all_logs_weigh_too_much_the_heaviest_loses_its_older_half(s
 @quick
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 2_000))))
 def test_scales_know_the_whole_and_one_of_the_heaviest(changes: list[tuple[int, int]]) -> None:
-    scales = broker_module._Scales()
-    rooms = {RoomAddress(bytes([number])): broker_module._Room() for number in range(6)}
+    scales = Scales()
+    rooms = {RoomAddress(bytes([number])): KeptRoom() for number in range(6)}
     for number, weight in changes:
         address = RoomAddress(bytes([number]))
         rooms[address].log_bytes = weight

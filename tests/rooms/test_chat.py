@@ -467,6 +467,23 @@ async def test_who_joins_nothing_is_not_kept() -> None:
     assert stage.clock.pending == 0
 
 
+# The end
+
+
+async def test_a_server_that_stops_takes_nothing_that_would_be_lost_with_it() -> None:
+    stage = await open_stage()
+    ann, bob = await company(stage, 2)
+    outsider = Tab(stage, ann.room)
+    stage.chat.refuse_all()
+    for _ in range(200):
+        assert await ann.ask("send_message", message()) == {"error": "unavailable"}
+    assert ann.socket.connected, "it is not to blame"
+    assert await stage.ask(outsider.socket, "join-room", cast(Json, outsider.request())) == {"error": "unavailable"}
+    assert bob.socket.taken() == []
+    assert await ann.ask("leave-room") == {}
+    assert bob.socket.taken() == [("user_left", {"member": ann.member})]
+
+
 # The words themselves
 
 

@@ -35,8 +35,8 @@ def broken(break_it: Break) -> Break:
 
 @broken
 def messages_sent_again_are_posted_again(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr("rooms.broker.DIGESTS_KEPT", 0)
-    patch.setattr("rooms.broker.DIGEST_SECONDS", 0)
+    patch.setattr("rooms.kept.DIGESTS_KEPT", 0)
+    patch.setattr("rooms.kept.DIGEST_SECONDS", 0)
 
 
 @broken

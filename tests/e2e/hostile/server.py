@@ -19,9 +19,9 @@ from handlers.assets import read_assets
 from handlers.connection import Connection, Transport
 from protocol import Frame, Json
 from protocol.session import CloseReason, Via
-from rooms.broker import _Room
 from rooms.guest import Guest
 from rooms.hub import encode_event
+from rooms.kept import KeptRoom
 from rooms.model import Entry, MemberId, RoomAddress
 from settings import Settings
 from tests.fakes import at_once
@@ -150,7 +150,7 @@ class HostileServer:
         self.spread(room, "get_message", {"id": entry.id, "member": member, "message": message})
         return entry.id
 
-    def kept(self, room: Room) -> _Room:
+    def kept(self, room: Room) -> KeptRoom:
         """What the server keeps of a room."""
         return self.site.broker._rooms[RoomAddress(room.address)]
 

@@ -1,0 +1,171 @@
+"""Each attack on a real server while two people talk: they lose nothing and wait at most three times as long as before,
+the attacker is told or ended as documented, and the server's memory is what it was.
+
+Run alone (tests/run does): what else the machine has to do makes people wait, too. The attacker is a process with all
+niceness there is on the core that the talk is measured on; the server has the other one. A measurement that fails is
+made again, twice at most: noise makes the wait longer, never shorter.
+"""
+
+import asyncio
+import json
+import os
+import sys
+from asyncio.subprocess import PIPE
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.attacks.attackers import ATTACKS
+from tests.attacks.talk import Talk, p99, talk
+from tests.reference import Room
+from tests.serving import Served, serve
+
+ROUNDS, QUIET_SECONDS, ATTACK_SECONDS = 3, 1.5, 3.0
+REST_SECONDS = 1.0
+TIMES = 3
+ATTEMPTS = 3
+MOST_LEFT = 4_000_000
+"""Bytes by which the server may be larger after the last round than after the first: its allocator's, not the attack's,
+which is the same each time."""
+MOST_TAKEN = 300_000_000
+"""Bytes that an attack may take while it lasts: what the limits allow one address."""
+
+TOLD: dict[str, set[str]] = {
+    "half-open": set(),
+    "slow-head": set(),
+    "slow-body": set(),
+    "slow-frame": set(),
+    "pongs": set(),
+    "tiny-messages": set(),
+    "empty-fragments": set(),
+    "fragments": {"closed 1009"},
+    "compression": {"closed 1002"},
+    "early-events": {"not-in-room", "put out"},
+    "ack-flood": {"rate-limited", "put out"},
+    "join-storm": {"bad-envelope", "put out"},
+    "deaf-reader": {"messages"},
+    "counter-back": {"bad-envelope", "put out"},
+    "replayed-join": {"bad-envelope", "put out"},
+    "other-ids": {"status 400", "bad-envelope", "put out"},
+    "empty-rooms": {"rooms"},
+}
+"""What must have become of each."""
+LEAST: dict[str, tuple[str, int]] = {
+    "half-open": ("lines", 1_500),
+    "slow-head": ("lines", 500),
+    "slow-body": ("lines", 500),
+    "slow-frame": ("lines", 300),
+    "pongs": ("frames", 50_000),
+    "tiny-messages": ("frames", 20_000),
+    "empty-fragments": ("frames", 50_000),
+    "fragments": ("frames", 1_000),
+    "early-events": ("frames", 5_000),
+    "ack-flood": ("frames", 5_000),
+    "join-storm": ("joins", 200),
+    "deaf-reader": ("messages", 100),
+    "empty-rooms": ("rooms", 50),
+}
+"""How much of it, in three rounds, makes it an attack at all."""
+
+
+@dataclass
+class Result:
+    """Seconds, bytes, and what the attacker counted."""
+
+    quiet: list[float]
+    attacked: list[float]
+    first: int
+    last: int
+    most: int
+    did: Counter[str]
+
+    @property
+    def ratio(self) -> float:
+        return p99(self.attacked) / p99(self.quiet)
+
+    def line(self, name: str) -> str:
+        done = ", ".join(f"{what} {number}" for what, number in sorted(self.did.items()))
+        return (
+            f"{name:16} p99 {1e3 * p99(self.quiet):5.1f} -> {1e3 * p99(self.attacked):5.1f} ms ({self.ratio:.2f}), "
+            f"memory {self.first / 1e6:.1f} -> {self.last / 1e6:.1f} MB (most {self.most / 1e6:.1f}); {done}"
+        )
+
+
+def memory(served: Served) -> int:
+    """What the server holds now, in bytes."""
+    pages = int(Path(f"/proc/{served.process.pid}/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+async def attacked(served: Served, name: str, seconds: float) -> Counter[str]:
+    process = await asyncio.create_subprocess_exec(
+        *("nice", "-n", "19", sys.executable, "-m", "tests.attacks.attackers", name, str(served.port), str(seconds)),
+        stdout=PIPE,
+        cwd=Path(__file__).parents[2],
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    return Counter(json.loads(said))
+
+
+async def measure(served: Served, people: Talk, name: str) -> Result:
+    result = Result([], [], 0, 0, 0, Counter())
+    for round_ in range(ROUNDS):
+        result.quiet += await people.goes_on(QUIET_SECONDS)
+        attack = asyncio.create_task(attacked(served, name, ATTACK_SECONDS))
+        await asyncio.sleep(0.5)  # until it has begun
+        result.attacked += await people.goes_on(ATTACK_SECONDS - 0.5)
+        result.most = max(result.most, memory(served))
+        result.did += await attack
+        await asyncio.sleep(REST_SECONDS)
+        result.last = memory(served)
+        if round_ == 0:
+            result.first = result.last
+    return result
+
+
+def separate(served: Served) -> None:
+    """The server has one core, everybody else the other."""
+    cores = sorted(os.sched_getaffinity(0))
+    if len(cores) > 1:
+        os.sched_setaffinity(served.process.pid, cores[:1])
+        os.sched_setaffinity(0, cores[1:])
+
+
+@pytest.mark.timeout(180)
+@pytest.mark.parametrize("name", ATTACKS)
+def test_nobody_but_the_attacker_notices(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    async def scene(served: Served) -> Sequence[Result]:
+        results = []
+        async with talk(served.url, Room.from_secret(os.urandom(32))) as people:
+            await people.goes_on(QUIET_SECONDS)
+            for _ in range(ATTEMPTS):
+                results.append(await measure(served, people, name))
+                if results[-1].ratio < TIMES:
+                    break
+            people.nothing_lost()
+        return results
+
+    before = os.sched_getaffinity(0)
+    # People who talk faster than people do, to be measured; all else is as it comes.
+    with serve(events_per_connection="100, 100", log_size=0) as served:
+        separate(served)
+        try:
+            results = asyncio.run(scene(served))
+        finally:
+            os.sched_setaffinity(0, before)
+        assert served.stop() == 0
+    assert served.stderr == ""
+    best = min(results, key=lambda result: result.ratio)
+    with capsys.disabled():
+        print(f"\n{best.line(name)}", end="")  # noqa: T201 - what was measured is worth keeping
+    assert best.ratio < TIMES, best.line(name)
+    assert best.last - best.first < MOST_LEFT, best.line(name)
+    assert best.most - best.first < MOST_TAKEN, best.line(name)
+    assert best.did.keys() >= TOLD[name], best.line(name)
+    if name in LEAST:
+        what, number = LEAST[name]
+        assert best.did[what] >= number, best.line(name)

@@ -1,0 +1,37 @@
+"""A short soak with every run; a longer one with tests/run --long; `python -m tests.soak --minutes=600` for a night."""
+
+import pytest
+
+from tests.soak.soak import Report, soak
+
+LAG_SECONDS = 0.05
+BYTES_A_MINUTE = 2_000_000
+"""What a short run may seem to grow by: allocators take memory in steps of a megabyte. A long one shows the slope."""
+LONG_BYTES_A_MINUTE = 100_000
+
+
+def judge(report: Report, bytes_a_minute: float) -> None:
+    assert report.messages > 50, report
+    assert report.faults > 20, report
+    assert report.visits > 20, report
+    assert report.slope < bytes_a_minute, report
+    assert report.more_files < 5, report
+    assert report.lag_p99 <= LAG_SECONDS, report
+
+
+@pytest.mark.first
+@pytest.mark.timeout(180)
+def test_a_minute(capsys: pytest.CaptureFixture[str]) -> None:
+    report = soak(45, 5)
+    with capsys.disabled():
+        print(f"\n{report}", end="")  # noqa: T201 - what was measured is worth keeping
+    judge(report, BYTES_A_MINUTE)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(900)
+def test_ten_minutes(capsys: pytest.CaptureFixture[str]) -> None:
+    report = soak(600, 6)
+    with capsys.disabled():
+        print(f"\n{report}", end="")  # noqa: T201
+    judge(report, LONG_BYTES_A_MINUTE)
