@@ -36,6 +36,8 @@ COLLECT_AFTER = (20_000, 50, 50)
 thousand clients come back, a look at twice as many holds the loop up for over 10 ms, and more looks at older ones would
 do so for a tenth of a second."""
 LOOPBACK = "127.0.0.1"
+IDLE_SECONDS = 2.0
+"""How long nothing much must have been made before what is young is looked at."""
 BODY_SECONDS = 60.0
 """How long a request may take to bring its body."""
 SOCKETS_EACH = 2
@@ -155,7 +157,7 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end.asked)
     loop.add_signal_handler(signal.SIGHUP, reload)
-    _collect_rarely()
+    collector = _Collector(loop)
     _announce(chosen, sockets[0].getsockname()[1], certificate)
     shown = _Shown(site, shown_at, loop) if shown_at else None
     manager.ready()
@@ -170,6 +172,7 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
             await server.close_all_connections()
             await plain.close_all_connections()
     manager.close()
+    collector.close()
     return end.status
 
 
@@ -209,11 +212,30 @@ def _sockets_each(chosen: Settings) -> int:
     return SOCKETS_EACH * chosen.connections_per_address + VISITORS
 
 
-def _collect_rarely() -> None:
-    """What is here now stays, so that no collection looks at it again; what a message needs goes without any."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*COLLECT_AFTER)
+class _Collector:
+    """Has the garbage collector look rarely while something happens, and at what is young when nothing does. What is
+    here at the beginning stays, so that it is never looked at; what a message needs goes without a look; a line that
+    was cut leaves circles behind."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(*COLLECT_AFTER)
+        self._loop = loop
+        self._seen = (0, 0)
+        self._timer = loop.call_later(IDLE_SECONDS, self._look)
+
+    def close(self) -> None:
+        self._timer.cancel()
+
+    def _look(self) -> None:
+        made, looks, _ = gc.get_count()
+        idle = looks == self._seen[1] and made - self._seen[0] < COLLECT_AFTER[0] // 10
+        if idle and (looks or made > COLLECT_AFTER[0] // 10):
+            gc.collect(1)
+            made, looks, _ = gc.get_count()
+        self._seen = made, looks
+        self._timer = self._loop.call_later(IDLE_SECONDS, self._look)
 
 
 def _bind(setting: str, port: int, ip: str) -> Sequence[socket.socket]:

@@ -109,7 +109,7 @@ class Connection:
         self._timer_due = 0.0
         self.farewell: tuple[float, Sequence[Frame]] | None = None
         """For how many seconds a client that could not be told of the end is to be told what, if it asks."""
-        self._application = attend(self)
+        self._application: Application | None = attend(self)
 
     def start(self) -> None:
         """Sends the handshake and lets the session's clock run."""
@@ -223,7 +223,7 @@ class Connection:
 
     async def _message(self, data: str | bytes) -> None:
         try:
-            to_await = self._application.message(data)
+            to_await = self._application.message(data) if self._application is not None else None
             if to_await is not None:
                 await to_await
         except ProtocolError as error:
@@ -283,7 +283,10 @@ class Connection:
             elif reason is CloseReason.TRANSPORT_CLOSE:
                 self.farewell = (CROSSING_SECONDS, [NOOP])
         self._on_closed(self)
-        self._application.closed()
+        # They would hold each other, and the garbage collector would have to find them.
+        application, self._application = self._application, None
+        if application is not None:
+            application.closed()
 
     def _arm(self) -> None:
         """One timer a connection. A deadline that moved away needs no new one: that tick finds nothing due."""

@@ -23,13 +23,17 @@ from tests.attacks.talk import Talk, p99, talk
 from tests.reference import Room
 from tests.serving import Served, serve
 
-ROUNDS, QUIET_SECONDS, ATTACK_SECONDS = 3, 1.5, 3.0
-REST_SECONDS = 1.0
+ROUNDS, QUIET_SECONDS, ATTACK_SECONDS = 2, 1.5, 3.0
+REST_SECONDS = 6.5
+"""Until what was cut off is given up (grace_time, empty_room_ttl), and what it has left behind has been collected."""
 TIMES = 3
 ATTEMPTS = 3
 MOST_LEFT = 4_000_000
 """Bytes by which the server may be larger after the last round than after the first: its allocator's, not the attack's,
 which is the same each time."""
+LEFT_BY_TORNADO = {"slow-body": 500 * 12_000}
+"""More for these: Tornado leaves the handler of a request that is cut in the middle of its body to the garbage
+collector, and those that were there for long to its rare look at what is old. One address has 2,200 sockets at most."""
 MOST_TAKEN = 300_000_000
 """Bytes that an attack may take while it lasts: what the limits allow one address."""
 
@@ -54,7 +58,7 @@ TOLD: dict[str, set[str]] = {
 }
 """What must have become of each."""
 LEAST: dict[str, tuple[str, int]] = {
-    "half-open": ("lines", 1_500),
+    "half-open": ("lines", 1_400),
     "slow-head": ("lines", 500),
     "slow-body": ("lines", 500),
     "slow-frame": ("lines", 300),
@@ -64,11 +68,11 @@ LEAST: dict[str, tuple[str, int]] = {
     "fragments": ("frames", 1_000),
     "early-events": ("frames", 5_000),
     "ack-flood": ("frames", 5_000),
-    "join-storm": ("joins", 200),
+    "join-storm": ("joins", 150),
     "deaf-reader": ("messages", 100),
     "empty-rooms": ("rooms", 50),
 }
-"""How much of it, in three rounds, makes it an attack at all."""
+"""How much of it, in all rounds, makes it an attack at all."""
 
 
 @dataclass
@@ -151,7 +155,7 @@ def test_nobody_but_the_attacker_notices(name: str, capsys: pytest.CaptureFixtur
 
     before = os.sched_getaffinity(0)
     # People who talk faster than people do, to be measured; all else is as it comes.
-    with serve(events_per_connection="100, 100", log_size=0) as served:
+    with serve(events_per_connection="100, 100", grace_time=0.5, empty_room_ttl=0.5) as served:
         separate(served)
         try:
             results = asyncio.run(scene(served))
@@ -163,7 +167,7 @@ def test_nobody_but_the_attacker_notices(name: str, capsys: pytest.CaptureFixtur
     with capsys.disabled():
         print(f"\n{best.line(name)}", end="")  # noqa: T201 - what was measured is worth keeping
     assert best.ratio < TIMES, best.line(name)
-    assert best.last - best.first < MOST_LEFT, best.line(name)
+    assert best.last - best.first < MOST_LEFT + LEFT_BY_TORNADO.get(name, 0), best.line(name)
     assert best.most - best.first < MOST_TAKEN, best.line(name)
     assert best.did.keys() >= TOLD[name], best.line(name)
     if name in LEAST:

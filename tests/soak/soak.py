@@ -25,6 +25,9 @@ from tests.serving import Served, kept_port, serve
 SCENES, VISITORS, ROOMS = 2, 4, 20
 SITTING = 60
 """Messages until the tabs of a scene are looked at and replaced."""
+PAUSE_SECONDS = 0.2
+"""Between two visits of one visitor: a room remembers what was sent for ten minutes, so that a rush of messages would
+make it grow for as long."""
 LOOK_SECONDS = 1.0
 SETTLED = 0.4
 """The part of a run after which memory and descriptors are watched: until then caches fill."""
@@ -161,6 +164,7 @@ class Soak:
                 elif self._chance.random() < 0.5:
                     await visitor.leave()
             self.report.visits += 1
+            await asyncio.sleep(self._chance.uniform(0, 2 * PAUSE_SECONDS))
 
     async def _looks(self) -> None:
         while not self._over:
