@@ -3,7 +3,7 @@ the attacker is told or ended as documented, and the server's memory is what it 
 
 Run alone (tests/run does): what else the machine has to do makes people wait, too. The attacker is a process with all
 niceness there is on the core that the talk is measured on; the server has the other one. A measurement that fails is
-made again, twice at most: noise makes the wait longer, never shorter.
+made again, twice at most: noise makes a wait longer and never shorter, and what leaks leaks each time.
 """
 
 import asyncio
@@ -90,6 +90,11 @@ class Result:
     def ratio(self) -> float:
         return p99(self.attacked) / p99(self.quiet)
 
+    @property
+    def left(self) -> int:
+        """Bytes that the last round has left behind, more than the first."""
+        return self.last - self.first
+
     def line(self, name: str) -> str:
         done = ", ".join(f"{what} {number}" for what, number in sorted(self.did.items()))
         return (
@@ -142,13 +147,15 @@ def separate(served: Served) -> None:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_nobody_but_the_attacker_notices(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    most_left = MOST_LEFT + LEFT_BY_TORNADO.get(name, 0)
+
     async def scene(served: Served) -> Sequence[Result]:
         results = []
         async with talk(served.url, Room.from_secret(os.urandom(32))) as people:
             await people.goes_on(QUIET_SECONDS)
             for _ in range(ATTEMPTS):
                 results.append(await measure(served, people, name))
-                if results[-1].ratio < TIMES:
+                if results[-1].ratio < TIMES and results[-1].left < most_left:
                     break
             people.nothing_lost()
         return results
@@ -163,11 +170,11 @@ def test_nobody_but_the_attacker_notices(name: str, capsys: pytest.CaptureFixtur
             os.sched_setaffinity(0, before)
         assert served.stop() == 0
     assert served.stderr == ""
-    best = min(results, key=lambda result: result.ratio)
+    best = results[-1]
     with capsys.disabled():
         print(f"\n{best.line(name)}", end="")  # noqa: T201 - what was measured is worth keeping
     assert best.ratio < TIMES, best.line(name)
-    assert best.last - best.first < MOST_LEFT + LEFT_BY_TORNADO.get(name, 0), best.line(name)
+    assert best.left < most_left, best.line(name)
     assert best.most - best.first < MOST_TAKEN, best.line(name)
     assert best.did.keys() >= TOLD[name], best.line(name)
     if name in LEAST:
