@@ -125,6 +125,7 @@ async def test_messages_of_one_breath_are_grouped_under_one_name(alice: Guest, s
         await two.say("grouped 3")
         await alice.hears("grouped 3")
         lines = alice.messages.filter(has_text="grouped")
+        await expect(lines.nth(1)).to_have_attribute("data-grouped", "")  # it is laid out with the next picture
         for line, grouped in zip(await lines.all(), (False, True, False), strict=True):
             box = await line.locator(".by").bounding_box()
             # For screen readers every message has its name.
