@@ -23,8 +23,8 @@ from tests.attacks.talk import Talk, p99, talk
 from tests.reference import Room
 from tests.serving import Served, serve
 
-ROUNDS, QUIET_SECONDS, ATTACK_SECONDS = 2, 1.5, 3.0
-REST_SECONDS = 6.5
+ROUNDS, QUIET_SECONDS, ATTACK_SECONDS = 2, 1.5, 2.5
+REST_SECONDS = 5.5
 """Until what was cut off is given up (grace_time, empty_room_ttl), and what it has left behind has been collected."""
 TIMES = 3
 ATTEMPTS = 3
