@@ -4,6 +4,7 @@ With chatsite.py the only file that constructs the parts of the house.
 """
 
 import asyncio
+import contextlib
 import functools
 import os
 import sys
@@ -51,9 +52,11 @@ CLOSE_SECONDS = 5.0
 
 
 def _step_back() -> None:
-    """This thread gives way to the loop's, where the system knows niceness of threads (Linux)."""
+    """This thread gives way to the loop's, where the system knows niceness of threads (Linux) and allows it (as a
+    service it does not: config/chatsite.service). A thread that failed here would open no join."""
     if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), RSA_NICENESS)
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), RSA_NICENESS)
 
 
 class Site:

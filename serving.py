@@ -203,8 +203,11 @@ def _sockets(chosen: Settings) -> int:
     """How many sockets clients may have: as many as they need, if the system has them for us."""
     wanted = SOCKETS_EACH * chosen.max_connections + VISITORS
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft < hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        if soft < hard:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    except (OSError, ValueError):  # what may not be had is not counted on
+        hard = soft
     return wanted if hard == resource.RLIM_INFINITY else max(1, min(wanted, hard - OWN_FILES))
 
 

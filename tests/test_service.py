@@ -1,12 +1,16 @@
 """The systemd unit: systemd itself finds nothing wrong with it, and little that it exposes."""
 
+import asyncio
 import re
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from tests.client import Client
 from tests.programs import ROOT
+from tests.reference import Room
 
 UNIT = ROOT / "config" / "chatsite.service"
 MOST_EXPOSURE = 1.5
@@ -43,3 +47,44 @@ def test_it_waits_longer_than_the_server_takes() -> None:
     """drain_time, and five seconds for goodbyes, by WebSocket and by HTTP."""
     (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
     assert int(seconds) >= 5 + 5 + 5
+
+
+FILTERED = """
+import ctypes, errno, os, sys
+seccomp = ctypes.CDLL("libseccomp.so.2")
+seccomp.seccomp_init.restype = ctypes.c_void_p
+rules = ctypes.c_void_p(seccomp.seccomp_init(0x7FFF0000))  # everything else is allowed
+for name in sys.argv[2:]:
+    number = seccomp.seccomp_syscall_resolve_name(name.encode())
+    if number >= 0:
+        assert seccomp.seccomp_rule_add(rules, 0x00050000 | errno.EPERM, number, 0) == 0, name
+assert seccomp.seccomp_load(rules) == 0
+os.execv(sys.executable, [sys.executable, sys.argv[1], "--port=0"])
+"""
+
+
+def test_people_come_in_although_the_unit_filters_system_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of @resources are refused for real, as by systemd; among them is what a thread gives way to others with."""
+    assert re.search(r"^SystemCallFilter=~.*@resources", UNIT.read_text(), re.MULTILINE)
+    listed = analyze("syscall-filter", "@resources").stdout
+    names = [line.strip() for line in listed.splitlines() if re.fullmatch(r"\s+[a-z0-9_]+", line)]
+    assert "setpriority" in names
+    monkeypatch.setenv("CHATSITE_STATE_DIRECTORY", str(tmp_path))
+
+    async def scene(url: str) -> None:
+        async with Client(url) as one:
+            assert await one.join(Room.from_secret(bytes(32)), "One") == {"member": one.member}
+
+    process = subprocess.Popen(
+        [sys.executable, "-c", FILTERED, str(ROOT / "chatsite.py"), *names],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        asyncio.run(scene(process.stdout.readline().split()[-1].rstrip("/")))
+    finally:
+        process.terminate()
+        _, said = process.communicate(timeout=60)
+    assert (process.returncode, said) == (0, "")
