@@ -10,6 +10,7 @@ import os
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import tornado.web
@@ -59,6 +60,32 @@ def _step_back() -> None:
             os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), RSA_NICENESS)
 
 
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The part of the settings that may change while the site is open, as its parts want it."""
+
+    limits: Limits
+    policy: Policy
+    timing: Timing
+    connections: int
+    connections_each: int
+    requests_each: Rate
+    drain_time: float
+
+    @classmethod
+    def of(cls, chosen: Settings) -> "Rules":
+        """All other settings make no difference."""
+        return cls(
+            _limits(chosen),
+            _policy(chosen),
+            _timing(chosen),
+            chosen.max_connections,
+            chosen.connections_per_address,
+            Rate(*chosen.requests_per_address),
+            chosen.drain_time,
+        )
+
+
 class Site:
     """All the parts of one running site."""
 
@@ -75,24 +102,24 @@ class Site:
         self._pool = ThreadPoolExecutor(RSA_THREADS, "join", _step_back)
         self.tally = Tally()
         self._lines = Lines(loop, self.tally)
-        self._drain_time = chosen.drain_time
-        self.broker = MemoryBroker(_limits(chosen), loop)
+        self._rules = rules = Rules.of(chosen)
+        self.broker = MemoryBroker(rules.limits, loop)
         self.chat = ChatNamespace(
             Door(ServerKey(), salt),
             self.broker,
             Hub(self._lines.soon, self.tally),
-            _policy(chosen),
+            rules.policy,
             loop,
             functools.partial(loop.run_in_executor, self._pool),
             self.tally,
         )
         namespaces = {DEFAULT_NAMESPACE: self.chat}
         self.connections = Connections(
-            lambda connection: Client(connection, namespaces, chosen.max_payload),
-            _timing(chosen),
+            lambda connection: Client(connection, namespaces, self._rules.timing.max_payload),
+            rules.timing,
             loop,
-            chosen.max_connections,
-            chosen.connections_per_address,
+            rules.connections,
+            rules.connections_each,
             self.tally,
         )
         self.addresses = Addresses(chosen.proxies if chosen.behind_proxy else ())
@@ -112,7 +139,7 @@ class Site:
             compress_response=True,  # nothing that is served is secret, so its compressed size tells nothing
             log_function=lambda handler: None,  # an access log is user data
         )
-        self.gate = Gate(application, self.addresses, Rate(*chosen.requests_per_address), loop.time, self.tally)
+        self.gate = Gate(application, self.addresses, rules.requests_each, loop.time, self.tally)
 
     def present(self) -> Present:
         """How many there are now."""
@@ -123,19 +150,19 @@ class Site:
         """The rooms are open."""
         await self.chat.start()
 
-    def obey(self, chosen: Settings) -> None:
-        """Other limits and times, as far as they can be changed while the site is open."""
-        self.broker.obey(_limits(chosen))
-        self.chat.obey(_policy(chosen))
-        self.connections.obey(_timing(chosen), chosen.max_connections, chosen.connections_per_address)
-        self.gate.obey(Rate(*chosen.requests_per_address))
-        self._drain_time = chosen.drain_time
+    def obey(self, rules: Rules) -> None:
+        """Other limits and times."""
+        self._rules = rules
+        self.broker.obey(rules.limits)
+        self.chat.obey(rules.policy)
+        self.connections.obey(rules.timing, rules.connections, rules.connections_each)
+        self.gate.obey(rules.requests_each)
 
     async def close(self) -> None:
         """Lets everybody go and leaves nothing behind."""
         self.chat.refuse_all()
         drained = asyncio.Event()
-        self.connections.drain(min(self._drain_time, len(self.connections) / RETURNS_A_SECOND), drained.set)
+        self.connections.drain(min(self._rules.drain_time, len(self.connections) / RETURNS_A_SECOND), drained.set)
         await drained.wait()
         self._lines.settle()  # what was said and answered until now is told first
         self.connections.close()

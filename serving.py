@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import dataclasses
 import errno
 import gc
 import ipaddress
@@ -21,7 +22,7 @@ import logs
 import metrics
 import settings
 import state
-from composition import CLOSE_SECONDS, HOUSE, Site
+from composition import CLOSE_SECONDS, HOUSE, Rules, Site
 from handlers import redirects
 from handlers.assets import read_assets
 from handlers.listener import Listener, listen
@@ -44,17 +45,9 @@ SOCKETS_EACH = 2
 """Of one connection: a client that polls uses two, one that waits and one that brings."""
 VISITORS = 200
 """Sockets beside those, for pages and refusals: a browser opens six to fetch a page."""
+TLS_FILES = ("tls_certificate", "tls_key")
 OWN_FILES = 200
 """Descriptors that are not clients': files that are being served, selectors, listening sockets."""
-
-
-LIVE = frozenset(
-    {name for name in settings.FIELDS if "_per_" in name}
-    | {"tls_certificate", "tls_key", "log_size", "message_ttl", "empty_room_ttl", "grace_time"}
-    | {"max_connections", "max_rooms", "max_room_members", "max_payload", "outbox_bytes", "room_log_bytes", "log_bytes"}
-    | {"ping_interval", "ping_timeout", "connect_timeout", "join_timeout", "drain_time"}
-)
-"""Settings that SIGHUP changes; the others at the next start."""
 
 logger = logging.getLogger("chatsite")
 
@@ -70,6 +63,16 @@ def is_loopback(host: str) -> bool:
     except ValueError:
         name = host.lower().rstrip(".")
         return name == "localhost" or name.endswith(".localhost")
+
+
+def _waiting(before: Settings, fresh: Settings, *, secure: bool) -> list[str]:
+    """The settings that have another value which SIGHUP has not brought into effect; those of TLS it has if secure."""
+    rules, read = Rules.of(before), TLS_FILES if secure else ()
+    return [
+        name
+        for name in sorted(settings.differing(before, fresh))
+        if name not in read and Rules.of(dataclasses.replace(before, **{name: getattr(fresh, name)})) == rules
+    ]
 
 
 def _certificate(chosen: Settings, directory: Path) -> Certificate | None:
@@ -146,11 +149,11 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
         except (SettingsError, StateError) as error:
             logger.error("the settings stay as they are: %s", error)  # noqa: TRY400 - it is the operator's, not a bug
         else:
-            site.obey(fresh)
+            site.obey(Rules.of(fresh))
             tls = renewed.context if renewed else None
             listener.obey(at_most=_sockets(fresh), at_most_each=_sockets_each(fresh), tls=tls)
             logger.info("the settings have been read again")
-            for name in sorted(settings.differing(chosen, fresh) - LIVE):
+            for name in _waiting(chosen, fresh, secure=renewed is not None):
                 logger.warning("%s: another value counts from the next start on", name)
         manager.ready()
 

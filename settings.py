@@ -131,7 +131,7 @@ class Settings:
     requests_per_address: tuple[float, float] = _rate(100, 2000)
     max_rooms: int = _whole(10_000, 1, 1_000_000)
     max_room_members: int = _whole(1000, 1, 10_000)  # browsers read no longer list of people: static/js/events.js
-    max_payload: int = _whole(1_000_000, 100_000, 100_000_000)
+    max_payload: int = _whole(200_000, 100_000, 100_000_000)
     max_header: int = _whole(16_000, 1000, 1_000_000)
     outbox_bytes: int = _whole(1_000_000, 10_000, 1_000_000_000)
     room_log_bytes: int = _whole(2_000_000, 100_000, 1_000_000_000)

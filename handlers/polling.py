@@ -159,7 +159,11 @@ class PollingHandler(EngineHandler):
 
     def on_connection_close(self) -> None:
         super().on_connection_close()
-        # Tornado leaves the handlers of cut requests to the garbage collector, which takes its time.
+        # Without the circles in which Tornado leaves handlers of cut requests for the garbage collector to find: one
+        # over the error that the body's future holds, and the frame it was raised in; one that `finish` would break.
+        self.request._body_future = asyncio.get_running_loop().create_future()  # noqa: SLF001
+        self.request._body_future.cancel()  # noqa: SLF001
+        self.ui = None  # type: ignore[assignment]
         self._body = bytearray()
         if self.connection is not None and not self._finished:
             self._end_post()

@@ -43,7 +43,7 @@ class Timing:
     ping_timeout: float = 20.0
     connect_timeout: float = 45.0
     upgrade_timeout: float = 10.0
-    max_payload: int = 1_000_000
+    max_payload: int = 200_000
     outbox_bytes: int = 1_000_000
 
 

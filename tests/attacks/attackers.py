@@ -1,5 +1,6 @@
 """What an attacker does, as a process of its own: `python -m tests.attacks.attackers NAME PORT SECONDS`. Knows nothing
-of those who suffer. Prints what it did and what became of it, as counts in JSON.
+of those who suffer. Prints what it did and what became of it, as counts in JSON. Ends earlier with two more arguments:
+a count, and how large it is to become.
 
 It comes from addresses of its own (127.66.x.y), as somebody elsewhere would.
 """
@@ -12,7 +13,7 @@ import random
 import socket
 import sys
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
@@ -21,6 +22,8 @@ from tests.reference_join import Channel, Joining, ServerKey, make_join
 from tests.websocket import BINARY, CLOSE, PONG, QUERY, TEXT, RawWebSocket, Refusal, frame, request
 
 SOURCE = "127.66.0.1"
+LOOK_SECONDS = 0.1
+"""Until the attacker asks itself again whether that is enough."""
 GONE = (OSError, EOFError, AssertionError, Refusal)
 """What an attacker whose line was ended meets."""
 
@@ -152,6 +155,15 @@ async def fragments(target: Target) -> None:
             await asyncio.sleep(0.001)
 
 
+async def half_messages(target: Target) -> None:
+    """As much as a message may have, and never its end."""
+    async with target.line() as line:
+        line.raw(frame(BINARY, b"x" * 100_000, fin=False) + frame(0, b"x" * 99_000, fin=False))
+        await line.writer.drain()
+        target.did["bytes"] += 199_000
+        await target.ended(line)
+
+
 async def empty_fragments(target: Target) -> None:
     async with target.line() as line:
         line.raw(frame(BINARY, b"", fin=False))
@@ -190,28 +202,25 @@ async def answers(target: Target, line: RawWebSocket) -> None:
             return
 
 
-async def early_events(target: Target) -> None:
-    async with target.line() as line:
-        await connected(line)
-        reading = asyncio.create_task(answers(target, line))
-        wire = b"".join(frame(TEXT, f'42{number}["send_message","x"]'.encode()) for number in range(200))
-        while not reading.done():
-            line.raw(wire)
-            target.did["frames"] += 200
-            await asyncio.sleep(0.01)
+def until_put_out(packets: Sequence[str], pause: float) -> Attack:
+    """Sends these again and again, so many seconds apart."""
+
+    async def attempt(target: Target) -> None:
+        wire = b"".join(frame(TEXT, packet.encode()) for packet in packets)
+        async with target.line() as line:
+            await connected(line)
+            reading = asyncio.create_task(answers(target, line))
+            while not reading.done():
+                line.raw(wire)
+                target.did["frames"] += len(packets)
+                await asyncio.sleep(pause)
+
+    return attempt
 
 
-async def ack_flood(target: Target) -> None:
-    """Asks for answers, and answers what nobody asked."""
-    async with target.line() as line:
-        await connected(line)
-        reading = asyncio.create_task(answers(target, line))
-        wire = b"".join(frame(TEXT, f'42{number}["get_public_key"]'.encode()) for number in range(20))
-        wire += frame(TEXT, b"431[1]") * 200
-        while not reading.done():
-            line.raw(wire)
-            target.did["frames"] += 220
-            await asyncio.sleep(0.005)
+EARLY = [f'42{number}["send_message","x"]' for number in range(200)]
+ASKED_AND_ANSWERED = [f'42{number}["get_public_key"]' for number in range(20)] + ["431[1]"] * 200
+"""Asks for answers, and answers what nobody asked."""
 
 
 async def join_storm(target: Target) -> None:
@@ -348,9 +357,10 @@ ATTACKS: dict[str, Attack] = {
     "tiny-messages": many(3, tiny_messages),
     "fragments": many(3, fragments),
     "empty-fragments": many(3, empty_fragments),
+    "half-messages": many(1_000, half_messages),
     "compression": many(3, compression),
-    "early-events": many(3, early_events),
-    "ack-flood": many(3, ack_flood),
+    "early-events": many(3, until_put_out(EARLY, 0.01)),
+    "ack-flood": many(3, until_put_out(ASKED_AND_ANSWERED, 0.005)),
     "join-storm": many(20, join_storm),
     "deaf-reader": many(2, deaf_reader),
     "counter-back": many(3, counter_back),
@@ -360,14 +370,18 @@ ATTACKS: dict[str, Attack] = {
 }
 
 
-async def main(name: str, port: int, seconds: float) -> None:
+async def main(name: str, port: int, seconds: float, until: tuple[str, int] | None) -> None:
     target = Target(port)
     attack = asyncio.ensure_future(ATTACKS[name](target))
-    await asyncio.sleep(seconds)
+    for _ in range(round(seconds / LOOK_SECONDS)):
+        await asyncio.sleep(LOOK_SECONDS)
+        if until is not None and target.did[until[0]] >= until[1]:
+            break
     assert not attack.done(), "it goes on for ever"
     print(json.dumps(target.did), flush=True)  # noqa: T201 - to whoever has started it
     os._exit(0)  # as one whose machine is switched off: Python's own ways out wait for each task
 
 
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], int(sys.argv[2]), float(sys.argv[3])))
+    chosen, port_, seconds_, *until_ = sys.argv[1:]
+    asyncio.run(main(chosen, int(port_), float(seconds_), (until_[0], int(until_[1])) if until_ else None))
