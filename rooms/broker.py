@@ -27,6 +27,9 @@ from rooms.model import (
 )
 
 
+SPARE_REVIEWS = 64
+
+
 class Broker(Protocol):
     """The order of everything that happens in rooms.
 
@@ -206,7 +209,15 @@ class MemoryBroker:
         if room.review_due is None or due < room.review_due:
             room.review_due = due
             heapq.heappush(self._reviews, (due, address))
+            if len(self._reviews) > 2 * len(self._rooms) + SPARE_REVIEWS:
+                self._tidy()
             self._arm()
+
+    def _tidy(self) -> None:
+        """Without the reviews of rooms that had to make way, which would be due in an hour and have no bound."""
+        rooms = self._rooms.items()
+        self._reviews = [(room.review_due, address) for address, room in rooms if room.review_due is not None]
+        heapq.heapify(self._reviews)
 
     def _review(self) -> None:
         """Lets go of all that is due. The timer calls it, and a join does, so that a late timer shows nothing."""

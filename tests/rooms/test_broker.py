@@ -4,6 +4,7 @@ when."""
 import asyncio
 import hashlib
 import itertools
+import tracemalloc
 from collections.abc import Awaitable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, cast
@@ -487,6 +488,27 @@ async def test_rooms_leave_no_timers_behind(start: Start) -> None:
     assert feed.clock.pending <= 1
     feed.clock.advance(4000)
     assert feed.clock.pending == 0
+
+
+async def test_rooms_that_had_to_make_way_leave_nothing_behind(start: Start) -> None:
+    feed = await start(rooms=10)
+
+    async def make(rooms: range) -> int:
+        for number in rooms:
+            room = RoomAddress(number.to_bytes(32, "big"))
+            await feed.join(ann(), room)
+            await feed.publish(f"in {number}", ann(), room)
+            await feed.broker.leave(room, ANN, "a1")
+        feed.taken()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        before = await make(range(1_000))
+        after = await make(range(1_000, 4_000))
+    finally:
+        tracemalloc.stop()
+    assert after - before < 100_000  # 100 bytes for each would be 300,000
 
 
 # The snapshot's own arithmetic
