@@ -25,6 +25,9 @@ class FakeCall:
         self.cancelled = True
 
 
+MANY_CALLS = 200
+
+
 class FakeClock:
     """rooms.clock.Clock. Time stands still until `advance`, which makes what is due happen at its own time."""
 
@@ -40,6 +43,9 @@ class FakeClock:
         assert delay >= 0
         call = FakeCall(callback)
         heapq.heappush(self._calls, (self._now + delay, next(self._order), call))
+        if len(self._calls) > MANY_CALLS and self.pending < len(self._calls) / 2:  # as asyncio does
+            self._calls = [each for each in self._calls if not each[2].cancelled]
+            heapq.heapify(self._calls)
         return call
 
     @property
