@@ -23,6 +23,9 @@ from tests.reference import Room
 from tests.serving import Served, kept_port, serve
 
 SCENES, VISITORS, ROOMS = 2, 4, 20
+MOVING = 0.03
+"""How likely a visitor is to find a room given up and another in its place: each lives for half a minute or so, since
+a room remembers what was sent for ten minutes, and memory would be flat only after those."""
 SITTING = 60
 """Messages until the tabs of a scene are looked at and replaced."""
 PAUSE_SECONDS = 0.2
@@ -156,7 +159,7 @@ class Soak:
     async def _visits(self) -> None:
         while not self._over:
             async with Client(self._served.url) as visitor:
-                await visitor.join(self._chance.choice(self._rooms), "Visitor")
+                await visitor.join(self._a_room(), "Visitor")
                 for number in range(self._chance.randrange(4)):
                     assert "id" in await visitor.say(f"sentence {number}")
                 if self._chance.random() < 0.3:
@@ -165,6 +168,12 @@ class Soak:
                     await visitor.leave()
             self.report.visits += 1
             await asyncio.sleep(self._chance.uniform(0, 2 * PAUSE_SECONDS))
+
+    def _a_room(self) -> Room:
+        number = self._chance.randrange(ROOMS)
+        if self._chance.random() < MOVING:
+            self._rooms[number] = Room.from_secret(os.urandom(32))
+        return self._rooms[number]
 
     async def _looks(self) -> None:
         while not self._over:
