@@ -160,7 +160,7 @@ def separate(served: Served) -> None:
         os.sched_setaffinity(0, cores[1:])
 
 
-def withstood(name: str, course: Course, **settings: float) -> Result:
+def withstood(name: str, course: Course, empty_room_ttl: float) -> Result:
     """What came of it: the attack is made again where noise could be why it was noticed."""
 
     async def scene(served: Served) -> Sequence[Result]:
@@ -176,7 +176,7 @@ def withstood(name: str, course: Course, **settings: float) -> Result:
 
     before = os.sched_getaffinity(0)
     # People who talk faster than people do, to be measured; all else is as it comes.
-    with serve(events_per_connection="100, 100", grace_time=0.5, **settings) as served:
+    with serve(events_per_connection="100, 100", grace_time=0.5, empty_room_ttl=empty_room_ttl) as served:
         separate(served)
         try:
             results = asyncio.run(scene(served))
@@ -195,7 +195,7 @@ def withstood(name: str, course: Course, **settings: float) -> Result:
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("name", ATTACKS)
 def test_nobody_but_the_attacker_notices(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    result = withstood(name, Course(), empty_room_ttl=0.5)
+    result = withstood(name, Course(), 0.5)
     with capsys.disabled():
         print(f"\n{result.line(name)}", end="")  # noqa: T201 - what was measured is worth keeping
     if name in LEAST:
@@ -208,7 +208,7 @@ def test_nobody_but_the_attacker_notices(name: str, capsys: pytest.CaptureFixtur
 def test_nobody_notices_a_hundred_thousand_empty_rooms(capsys: pytest.CaptureFixture[str]) -> None:
     until = ("rooms", EMPTY_ROOMS // ROUNDS)
     course = Course(quiet=10, seconds=600, rest=ROOM_SECONDS + REST_SECONDS, until=until)
-    result = withstood("empty-rooms", course, empty_room_ttl=ROOM_SECONDS)
+    result = withstood("empty-rooms", course, ROOM_SECONDS)
     with capsys.disabled():
         print(f"\n{result.line('empty-rooms')}", end="")  # noqa: T201
     assert result.did["rooms"] >= EMPTY_ROOMS
