@@ -37,8 +37,11 @@ COLLECT_AFTER = (20_000, 50, 50)
 thousand clients come back, a look at twice as many holds the loop up for over 10 ms, and more looks at older ones would
 do so for a tenth of a second."""
 LOOPBACK = "127.0.0.1"
-IDLE_SECONDS = 2.0
-"""How long nothing much must have been made before what is young is looked at."""
+IDLE_SECONDS, LITTLE = 2.0, COLLECT_AFTER[0] // 10
+"""For how long no more than so many objects must have been made before what is young is looked at."""
+YOUNG_LOOKS = 2
+"""After more of them there is so much, as when ten thousand clients have just come, that one look would take a quarter of a
+second. That is left to its time."""
 BODY_SECONDS = 60.0
 """How long a request may take to bring its body."""
 SOCKETS_EACH = 2
@@ -228,20 +231,26 @@ class _Collector:
         gc.freeze()
         gc.set_threshold(*COLLECT_AFTER)
         self._loop = loop
-        self._seen = (0, 0)
+        self._seen = self._now()
         self._timer = loop.call_later(IDLE_SECONDS, self._look)
 
     def close(self) -> None:
         self._timer.cancel()
 
     def _look(self) -> None:
-        made, looks, _ = gc.get_count()
-        idle = looks == self._seen[1] and made - self._seen[0] < COLLECT_AFTER[0] // 10
-        if idle and (looks or made > COLLECT_AFTER[0] // 10):
+        made, looks = now = self._now()
+        idle = looks == self._seen[1] and abs(made - self._seen[0]) < LITTLE
+        young = gc.get_count()[1]
+        if idle and young <= YOUNG_LOOKS and (made >= LITTLE or young):
             gc.collect(1)
-            made, looks, _ = gc.get_count()
-        self._seen = made, looks
+            now = self._now()
+        self._seen = now
         self._timer = self._loop.call_later(IDLE_SECONDS, self._look)
+
+    @staticmethod
+    def _now() -> tuple[int, int]:
+        """Objects made since the last look, and looks until now."""
+        return gc.get_count()[0], sum(each["collections"] for each in gc.get_stats())
 
 
 def _bind(setting: str, port: int, ip: str) -> Sequence[socket.socket]:

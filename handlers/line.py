@@ -245,6 +245,9 @@ class Line:
         self._watch()
         self.socket.close()
         self._lines.forget(self)
+        # It knows this line in turn. As a circle both would wait for the garbage collector, which counts objects and not
+        # what they hold: half a message, for one.
+        self._owner = _NOBODY
 
     @staticmethod
     def _failed(error: OSError, data: bytes) -> int:
@@ -259,8 +262,9 @@ class Line:
 
     def _lost(self) -> None:
         if self.socket.fileno() >= 0:
+            owner = self._owner
             self.close()
-            self._owner.ended()
+            owner.ended()
 
     def _watch(self) -> None:
         events = (EVENT_READ if self._reading else 0) | (EVENT_WRITE if self._unsent else 0)
@@ -273,6 +277,19 @@ class Line:
             self._lane.unregister(self.socket)
         else:
             self._lane.modify(self.socket, events, self)
+
+
+class _Nobody:
+    """Owns what is closed."""
+
+    def received(self, data: bytes) -> None: ...
+
+    def drained(self) -> None: ...
+
+    def ended(self) -> None: ...
+
+
+_NOBODY = _Nobody()
 
 
 class _Given:
