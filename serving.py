@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import dataclasses
 import errno
 import gc
@@ -37,6 +38,8 @@ COLLECT_AFTER = (20_000, 50, 50)
 thousand clients come back, a look at twice as many holds the loop up for over 10 ms, and more looks at older ones would
 do so for a tenth of a second."""
 LOOPBACK = "127.0.0.1"
+M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 128 * 1024
+"""Of mallopt(3), and in bytes: more than one read of a socket."""
 IDLE_SECONDS, LITTLE = 2.0, COLLECT_AFTER[0] // 10
 """For how long no more than so many objects must have been made before what is young is looked at."""
 YOUNG_LOOKS = 2
@@ -123,6 +126,7 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
     """Serves until it is told to stop, or until a bug ends it; answers the exit status. `read_again` answers the
     settings as they stand now. Raises Failure, StateError and AssetsMissing where it cannot start."""
     logs.begin(chosen.log_format, chosen.log_level)
+    _give_large_blocks_back()
     assets = read_assets(HOUSE / "static")
     directory = state.open_directory(Path(chosen.state_directory or state.default_directory(os.environ)))
     salt, certificate = state.site_salt(directory), _certificate(chosen, directory)
@@ -219,6 +223,13 @@ def _sockets(chosen: Settings) -> int:
 
 def _sockets_each(chosen: Settings) -> int:
     return SOCKETS_EACH * chosen.connections_per_address + VISITORS
+
+
+def _give_large_blocks_back() -> None:
+    """A block of this size and more is the system's again when it is freed. The C library begins so, but takes the first
+    that is freed for a sign to keep them: after a thousand half messages the process would stay as large as it was."""
+    with contextlib.suppress(AttributeError, OSError):  # another C library has no such thing to be asked for
+        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 
 
 class _Collector:
