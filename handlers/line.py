@@ -245,8 +245,8 @@ class Line:
         self._watch()
         self.socket.close()
         self._lines.forget(self)
-        # It knows this line in turn. As a circle both would wait for the garbage collector, which counts objects and not
-        # what they hold: half a message, for one.
+        # It knows this line in turn. As a circle both would wait for the garbage collector, which counts objects and
+        # not what they hold: half a message, for one.
         self._owner = _NOBODY
 
     @staticmethod

@@ -26,7 +26,6 @@ from rooms.model import (
     Typed,
 )
 
-
 SPARE_REVIEWS = 64
 
 
