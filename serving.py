@@ -43,8 +43,8 @@ M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 128 * 1024
 IDLE_SECONDS, LITTLE = 2.0, COLLECT_AFTER[0] // 10
 """For how long no more than so many objects must have been made before what is young is looked at."""
 YOUNG_LOOKS = 2
-"""After more of them there is so much, as when ten thousand clients have just come, that one look would take a quarter of
-a second. That is left to its time."""
+"""After more of them there is so much, as when ten thousand clients have just come, that one look would take a quarter
+of a second. That is left to its time."""
 BODY_SECONDS = 60.0
 """How long a request may take to bring its body."""
 SOCKETS_EACH = 2
@@ -227,7 +227,7 @@ def _sockets_each(chosen: Settings) -> int:
 
 def _give_large_blocks_back() -> None:
     """A block of this size and more is the system's again when it is freed. The C library begins so, but takes the
-    first that is freed for a sign to keep them: after a thousand half messages the process would stay as large as it was."""
+    first that is freed for a sign to keep them: after a thousand half messages the process would stay as it was."""
     with contextlib.suppress(AttributeError, OSError):  # another C library has no such thing to be asked for
         ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
 

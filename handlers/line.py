@@ -283,9 +283,7 @@ class _Nobody:
     """Owns what is closed."""
 
     def received(self, data: bytes) -> None: ...
-
     def drained(self) -> None: ...
-
     def ended(self) -> None: ...
 
 
