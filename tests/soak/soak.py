@@ -126,7 +126,8 @@ class Soak:
                     await self._say(scene)
                     await self._fault(scene)
                     await scene.arrives()
-                scene.once_and_in_order()
+                if scene.said:  # who has only just come in when time is up may not have seen yet who else is there
+                    scene.once_and_in_order()
 
     async def _say(self, scene: Scene) -> None:
         number = self._chance.randint(1, 3)
