@@ -3,6 +3,7 @@
 No name of a room, a person or an address is a label: there are numbers only.
 """
 
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -51,6 +52,7 @@ class SiteCollector(Collector):
             GaugeMetricFamily("chatsite_members", "People in rooms now", present.members),
             GaugeMetricFamily("chatsite_log_bytes", "Bytes of all logs now", present.log_bytes),
             GaugeMetricFamily("chatsite_outbox_bytes_max", "Most bytes that ever waited for a client", tally.outbox),
+            GaugeMetricFamily("chatsite_memory_blocks", "Small blocks of memory in use now", sys.getallocatedblocks()),
             CounterMetricFamily("chatsite_messages", "Messages taken", tally.messages),
             CounterMetricFamily("chatsite_deliveries", "Events told to members of rooms", tally.deliveries),
             CounterMetricFamily("chatsite_received_bytes", "Bytes from clients", tally.received),

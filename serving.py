@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import ctypes
 import dataclasses
 import errno
-import gc
 import ipaddress
 import logging
 import os
@@ -27,24 +25,14 @@ from composition import CLOSE_SECONDS, HOUSE, Rules, Site
 from handlers import redirects
 from handlers.assets import read_assets
 from handlers.listener import Listener, listen
+from memory import Keeper
 from service import ServiceManager
 from settings import Settings, SettingsError
 from state import Certificate, StateError
 
 BUG = 70
 """EX_SOFTWARE of sysexits.h."""
-COLLECT_AFTER = (20_000, 50, 50)
-"""Objects that are made before the garbage collector looks for cycles, and how often it looks at older ones. When ten
-thousand clients come back, a look at twice as many holds the loop up for over 10 ms, and more looks at older ones would
-do so for a tenth of a second."""
 LOOPBACK = "127.0.0.1"
-M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 128 * 1024
-"""Of mallopt(3), and in bytes: more than one read of a socket."""
-IDLE_SECONDS, LITTLE = 2.0, COLLECT_AFTER[0] // 10
-"""For how long no more than so many objects must have been made before what is young is looked at."""
-YOUNG_LOOKS = 2
-"""After more of them there is so much, as when ten thousand clients have just come, that one look would take a quarter
-of a second. That is left to its time."""
 BODY_SECONDS = 60.0
 """How long a request may take to bring its body."""
 SOCKETS_EACH = 2
@@ -126,7 +114,6 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
     """Serves until it is told to stop, or until a bug ends it; answers the exit status. `read_again` answers the
     settings as they stand now. Raises Failure, StateError and AssetsMissing where it cannot start."""
     logs.begin(chosen.log_format, chosen.log_level)
-    _give_large_blocks_back()
     assets = read_assets(HOUSE / "static")
     directory = state.open_directory(Path(chosen.state_directory or state.default_directory(os.environ)))
     salt, certificate = state.site_salt(directory), _certificate(chosen, directory)
@@ -167,7 +154,7 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, end.asked)
     loop.add_signal_handler(signal.SIGHUP, reload)
-    collector = _Collector(loop)
+    memory = Keeper(loop)
     _announce(chosen, sockets[0].getsockname()[1], certificate)
     shown = _Shown(site, shown_at, loop) if shown_at else None
     manager.ready()
@@ -182,7 +169,7 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
             await server.close_all_connections()
             await plain.close_all_connections()
     manager.close()
-    collector.close()
+    memory.close()
     return end.status
 
 
@@ -223,45 +210,6 @@ def _sockets(chosen: Settings) -> int:
 
 def _sockets_each(chosen: Settings) -> int:
     return SOCKETS_EACH * chosen.connections_per_address + VISITORS
-
-
-def _give_large_blocks_back() -> None:
-    """A block of this size and more is the system's again when it is freed. The C library begins so, but takes the
-    first that is freed for a sign to keep them: after a thousand half messages the process would stay as it was."""
-    with contextlib.suppress(AttributeError, OSError):  # another C library has no such thing to be asked for
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BLOCK)
-
-
-class _Collector:
-    """Has the garbage collector look rarely while something happens, and at what is young when nothing does. What is
-    here at the beginning stays, so that it is never looked at; what a message needs goes without a look; a line that
-    was cut leaves circles behind."""
-
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        gc.collect()
-        gc.freeze()
-        gc.set_threshold(*COLLECT_AFTER)
-        self._loop = loop
-        self._seen = self._now()
-        self._timer = loop.call_later(IDLE_SECONDS, self._look)
-
-    def close(self) -> None:
-        self._timer.cancel()
-
-    def _look(self) -> None:
-        made, looks = now = self._now()
-        idle = looks == self._seen[1] and abs(made - self._seen[0]) < LITTLE
-        young = gc.get_count()[1]
-        if idle and young <= YOUNG_LOOKS and (made >= LITTLE or young):
-            gc.collect(1)
-            now = self._now()
-        self._seen = now
-        self._timer = self._loop.call_later(IDLE_SECONDS, self._look)
-
-    @staticmethod
-    def _now() -> tuple[int, int]:
-        """Objects made since the last look, and looks until now."""
-        return gc.get_count()[0], sum(each["collections"] for each in gc.get_stats())
 
 
 def _bind(setting: str, port: int, ip: str) -> Sequence[socket.socket]:

@@ -50,6 +50,7 @@ PYTHON = {
     "manifest.py": May(("handlers.assets",), ("tornado",)),
     "settings.py": May(not_even=("asyncio", "os", "socket")),
     "logs.py": May(),
+    "memory.py": May(("rooms.clock",), not_even=("asyncio", "os", "socket")),
     "metrics.py": May(("rooms*",), ("tornado", "prometheus_client")),
     "service.py": May(),
     "serving.py": May(("*",), ("tornado",)),
