@@ -30,7 +30,8 @@ class Library:
     """One file for the browser: where it stands in which package, its name here, and how modules import it.
 
     `script_global` names the place on the global object where a classic script leaves its `exports`: such a file
-    becomes a module by a wrapper, so that a library of fifty modules costs the browser one request.
+    becomes a module by a wrapper, so that a library of fifty modules costs the browser one request. A file of JSON
+    becomes a module whose default it is.
     """
 
     package: str
@@ -45,6 +46,8 @@ class Library:
         folder = modules / self.package
         version = json.loads((folder / "package.json").read_bytes())["version"]
         body = (folder / self.source).read_text(encoding="utf-8").partition("//# sourceMappingURL=")[0].rstrip()
+        if self.source.endswith(".json"):
+            body = f"export default {json.dumps(json.loads(body), ensure_ascii=False, separators=(',', ':'))};"
         if self.script_global is not None:
             names = ", ".join(self.exports)
             body = (
@@ -59,6 +62,8 @@ LIBRARIES = (
     Library("socket.io-client", "dist/socket.io.esm.min.js", "socket.io.esm.min.js", "socket.io-client"),
     # No specifier: import maps do not reach workers, so the worker imports it by its path.
     Library("hash-wasm", "dist/argon2.umd.min.js", "argon2.umd.min.js"),
+    Library("unicode-emoji-json", "data-by-group.json", "emoji.js", "emoji"),
+    Library("uqr", "dist/index.mjs", "uqr.js", "uqr"),
     Library("@scure/bip39", "wordlists/english.js", "bip39-english.js", "wordlist"),
     Library(
         "@zxcvbn-ts/core",

@@ -14,6 +14,7 @@ from handlers.line import Lines
 from handlers.pages import (
     AssetHandler,
     HealthHandler,
+    HelpHandler,
     LoginHandler,
     PageFacts,
     ReadyHandler,
@@ -42,6 +43,7 @@ def routes(
     return [
         url(r"/", LoginHandler, page),
         url(r"/room", RoomHandler, page),
+        url(r"/help", HelpHandler, page),
         url(r"/site\.json", SiteHandler, {"answer": site}),
         url(r"/healthz", HealthHandler),
         url(r"/readyz", ReadyHandler, {"connections": connections}),

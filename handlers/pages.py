@@ -71,6 +71,12 @@ class RoomHandler(PageHandler):
     template = "room.html"
 
 
+class HelpHandler(PageHandler):
+    """How all of it is used, on one page."""
+
+    template = "help.html"
+
+
 class SiteHandler(BaseHandler):
     """The site salt, which makes a guess at room names good for one site only."""
 

@@ -56,6 +56,10 @@ class Broker(Protocol):
     async def signal(self, room: RoomAddress, member: MemberId, seat: str, ciphertext: str) -> None:
         """Typed. Raises Refused `not-in-room`."""
 
+    async def keep(self, room: RoomAddress, member: MemberId, seat: str, seconds: int) -> None:
+        """From now on the room's messages are kept for so long, where the limits do not say less; 0: as the limits say.
+        Raises Refused `not-in-room`."""
+
     async def close(self) -> None:
         """Nothing is delivered any more."""
 
@@ -160,14 +164,20 @@ class MemoryBroker:
         self._scales.weigh(address, room)
         if self._scales.total > self._limits.log_bytes:
             self._lighten()
-        if self._limits.message_ttl:
-            self._review_at(address, room, now + self._limits.message_ttl)
+        if ttl := self._ttl(room):
+            self._review_at(address, room, now + ttl)
         self._deliver(Posted(address, entry))
         return entry.id
 
     async def signal(self, address: RoomAddress, member: MemberId, seat: str, ciphertext: str) -> None:
         self._seated(address, member, seat)
         self._deliver(Typed(address, member, ciphertext))
+
+    async def keep(self, address: RoomAddress, member: MemberId, seat: str, seconds: int) -> None:
+        room, _ = self._seated(address, member, seat)
+        room.timer = seconds
+        if (ttl := self._ttl(room)) and room.log:
+            self._review_at(address, room, max(room.log_times[0] + ttl, self._clock.time()))
 
     async def close(self) -> None:
         self._deliver = lambda event: None
@@ -241,13 +251,18 @@ class MemoryBroker:
                 self._forget(address)
                 return None
             dues.append(forgotten)
-        if self._limits.message_ttl:
-            while room.log and room.log_times[0] + self._limits.message_ttl <= now:
+        if ttl := self._ttl(room):
+            while room.log and room.log_times[0] + ttl <= now:
                 room.forget_oldest()
             self._scales.weigh(address, room)
             if room.log:
-                dues.append(room.log_times[0] + self._limits.message_ttl)
+                dues.append(room.log_times[0] + ttl)
         return min(dues, default=None)
+
+    def _ttl(self, room: KeptRoom) -> float:
+        """For how long its messages are kept: 0 for as long as there is room."""
+        limit, wanted = self._limits.message_ttl, room.timer
+        return min(limit, wanted) if limit and wanted else limit or wanted
 
     def _arm(self) -> None:
         if self._timer is not None:

@@ -15,7 +15,7 @@ from rooms.broker import Broker
 from rooms.clock import Clock
 from rooms.guest import Grace, Guest, Policy, Stage
 from rooms.hub import Hub
-from rooms.join import JOIN_ROOM, Door, Join
+from rooms.join import JOIN_ROOM, LARGEST_ENVELOPE, LARGEST_JOIN_BODY, Door, Join
 from rooms.limits import Allowance, Meters, TokenBucket
 from rooms.model import (
     PERSON_CLASSES,
@@ -32,23 +32,19 @@ from rooms.model import (
     from_base64url,
     parse_ciphertext,
     parse_message,
+    parse_timer,
 )
 from rooms.tally import Tally
 
 GET_PUBLIC_KEY, SEND_PUBLIC_KEY = "get_public_key", "send_public_key"
 SEND_MESSAGE, GET_MESSAGE = "send_message", "get_message"
 TYPING = "typing"
-UPDATE_USER, USER_CHANGED = "update_user", "user_changed"
+UPDATE_USER, USER_CHANGED, SET_TIMER = "update_user", "user_changed", "set_timer"
 LEAVE_ROOM, DISCONNECT_USER, USER_LEFT = "leave-room", "disconnect_user", "user_left"
 CONNECTED, NEW_USER = "connected", "new_user"
 
 LEAVING = frozenset({LEAVE_ROOM, DISCONNECT_USER})
 """Never refused for being too many: whoever has talked too much may still go."""
-
-LARGEST_ENVELOPE = 1024
-"""Characters; an envelope of RSA-2048 has 342. What is longer is not worth decoding."""
-LARGEST_JOIN_BODY = 4096
-"""Characters; a join's body has about 1,400."""
 
 
 class ChatNamespace:
@@ -80,6 +76,7 @@ class ChatNamespace:
             SEND_MESSAGE: self._send_message,
             TYPING: self._typing,
             UPDATE_USER: self._update_user,
+            SET_TIMER: self._set_timer,
             LEAVE_ROOM: self._leave_room,
             DISCONNECT_USER: self._disconnect_user,
         }
@@ -241,6 +238,10 @@ class ChatNamespace:
     async def _update_user(self, guest: Guest, body: bytes) -> Json:
         user = parse_ciphertext(body, PERSON_CLASSES)
         await self._broker.change(guest.room, Member(guest.member, user, guest.socket.id))
+        return {}
+
+    async def _set_timer(self, guest: Guest, body: bytes) -> Json:
+        await self._broker.keep(guest.room, guest.member, guest.socket.id, parse_timer(body))
         return {}
 
     async def _leave_room(self, guest: Guest, body: bytes) -> Json:

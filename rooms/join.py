@@ -20,6 +20,10 @@ from rooms.model import (
 )
 
 JOIN_ROOM = "join-room"
+LARGEST_ENVELOPE = 1024
+"""Characters; an envelope of RSA-2048 has 342. What is longer is not worth decoding."""
+LARGEST_JOIN_BODY = 4096
+"""Characters; a join's body has about 1,400."""
 LARGEST_ID = 2**53 - 1
 
 

@@ -17,7 +17,8 @@ for ten minutes forgets sooner: without that bound a flood of messages would fil
 
 @dataclass(slots=True)
 class KeptRoom:
-    """`log_times`, `digest_times`: when those were posted."""
+    """`log_times`, `digest_times`: when those were posted. `timer`: for how many seconds its people want messages kept,
+    0 if they have not said."""
 
     epoch: bytes = field(default_factory=lambda: secrets.token_bytes(EPOCH_BYTES))
     last: int = 0
@@ -31,10 +32,11 @@ class KeptRoom:
     log_times: deque[float] = field(default_factory=deque)
     digest_times: deque[float] = field(default_factory=deque)
     empty_since: float = 0.0
+    timer: int = 0
     review_due: float | None = None
 
     def snapshot(self) -> Snapshot:
-        return Snapshot(self.epoch, self.last, tuple(self.members.values()), tuple(self.log))
+        return Snapshot(self.epoch, self.last, tuple(self.members.values()), tuple(self.log), self.timer)
 
     def remember(self, entry: Entry, digest: bytes, now: float) -> None:
         self.log.append(entry)

@@ -15,6 +15,7 @@ RoomAddress = NewType("RoomAddress", bytes)
 MemberId = NewType("MemberId", str)
 """The Ed25519 public key of a tab, base64url, 43 characters."""
 
+TIMER_BYTES, LONGEST_TIMER = 4, 31_536_000
 MAX_TEXT = 10_000
 """Code points of a message: what a page lets people type. The server can only see sizes."""
 
@@ -84,12 +85,14 @@ class Since:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """A room at one moment: `last` is the id of its latest message (0 if none), `log` what it still holds."""
+    """A room at one moment: `last` is the id of its latest message (0 if none), `log` what it still holds, `timer` for
+    how many seconds its people want messages kept (0 if they have not said)."""
 
     epoch: bytes
     last: int
     members: tuple[Member, ...]
     log: tuple[Entry, ...]
+    timer: int = 0
 
     def log_after(self, since: Since | None) -> tuple[Entry, ...]:
         """The part of the log that a client which has seen `since` lacks: all of it if that was another epoch."""
@@ -117,6 +120,7 @@ class Joined:
             "first": log[0].id if log else snapshot.last + 1,
             "last": snapshot.last,
             "ttl": ttl,
+            "timer": snapshot.timer,
             "users": [{"member": member.id, "user": member.user} for member in snapshot.members],
             "log": [{"id": entry.id, "member": entry.member, "message": entry.ciphertext} for entry in log],
         }
@@ -189,6 +193,14 @@ def parse_ciphertext(data: bytes, classes: tuple[int, ...]) -> str:
     if len(data) - NONCE_BYTES - TAG_BYTES not in classes:
         raise Refused(ErrorCode.BAD_REQUEST)
     return to_base64url(data)
+
+
+def parse_timer(data: bytes) -> int:
+    """For how many seconds messages are to be kept. Raises Refused."""
+    seconds = int.from_bytes(data, "big")
+    if len(data) != TIMER_BYTES or seconds > LONGEST_TIMER:
+        raise Refused(ErrorCode.BAD_REQUEST)
+    return seconds
 
 
 def parse_message(member: MemberId, data: bytes) -> Message:

@@ -162,8 +162,12 @@ class Client:
 
     async def say(self, text: str) -> Object:
         """A message. Answers what the server acknowledged."""
+        return await self.act(name=self.username, text=text)
+
+    async def act(self, **body: Json) -> Object:
+        """Whatever one does in a message. Answers what the server acknowledged."""
         seen: Json = self.seen and list(self.seen)
-        payload: Payload = {"name": self.username, "text": text, "at": now(), "seq": self._seq + 1, "prev": self._prev}
+        payload: Payload = {**body, "at": now(), "seq": self._seq + 1, "prev": self._prev}
         sealed = self.seal("message", payload | {"seen": seen})
         answer = await self.request("send_message", sealed.data)
         if "error" not in answer:

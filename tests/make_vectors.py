@@ -197,6 +197,9 @@ def key_cases() -> Iterator[Case]:
 SAID: Payload = {"name": "Ann", "text": "Hello", "at": AT, "seq": 1, "prev": "", "seen": None}
 NEXT: Payload = {**SAID, "text": 'Grüße, 李 👩\u200d💻\n\\"\x00\u2028', "seq": 2, "prev": DIGEST, "seen": [7, DIGEST]}
 GIVEN_UP: Payload = {"void": True, "at": AT, "seq": 3, "prev": DIGEST, "seen": None}
+REF: Json = [DIGEST, 1]
+PLACE: Payload = {"at": AT, "seq": 3, "prev": DIGEST, "seen": [7, DIGEST]}
+SIGN: Payload = {**PLACE, "react": REF, "sign": "👍🏽", "on": True}
 USER: Payload = {"name": "می\u200cخواهم", "at": AT, "seq": 0, "prev": ""}
 TYPING: Payload = {"on": True, "at": AT, "seq": 2, "prev": DIGEST}
 PLAIN = json.dumps(SAID, separators=(",", ":")).encode()
@@ -208,6 +211,14 @@ def accepted() -> Iterator[Case]:
     yield opened("a message of the second class", "message", sealed("message", {**NEXT, "text": "x" * 200}))
     yield opened("the empty text", "message", sealed("message", {**SAID, "text": ""}))
     yield opened("one that was given up", "message", sealed("message", GIVEN_UP))
+    yield opened("what somebody does, in answer", "message", sealed("message", {**NEXT, "me": True, "re": REF}))
+    yield opened("an edit", "message", sealed("message", {**PLACE, "edit": 2, "text": "Hello again"}))
+    yield opened("an erasure", "message", sealed("message", {**PLACE, "erase": 1}))
+    for sign in ("👍", "❤️", "👩🏽\u200d🚒", "🇳🇴", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"):
+        yield opened(f"the sign {sign}", "message", sealed("message", {**SIGN, "sign": sign}))
+    for seconds in (0, 31_536_000):
+        yield opened(f"messages vanish after {seconds} s", "message", sealed("message", {**PLACE, "fade": seconds}))
+    yield opened("a sign taken away", "message", sealed("message", {**SIGN, "on": False}))
     yield opened("a user before any message", "user", sealed("user", USER))
     yield opened("a user of 32 wide characters", "user", sealed("user", {**TYPING, "name": "𝄞" * 32}))
     yield opened("typing", "typing", sealed("typing", TYPING))
@@ -338,12 +349,37 @@ def bad_payloads() -> Iterator[tuple[str, Kind, bytes]]:
         yield f"a second message with prev {prev!r}", "message", _json({**NEXT, "prev": prev})
     for void in (False, None, 1, "true"):
         yield f"void is {json.dumps(void)}", "message", _json({**SAID, "void": void})
+    yield from bad_changes()
     yield "message 0, with prev", "message", _json({**SAID, "seq": 0, "prev": DIGEST})
     yield "a user after message -1", "user", _json({**USER, "seq": -1, "prev": DIGEST})
     yield "a user before any message, with prev", "user", _json({**USER, "prev": DIGEST})
     yield "a user after a message, without prev", "user", _json({**USER, "seq": 1})
     yield "a user without name", "user", _json(TYPING)
     yield "typing that is neither on nor off", "typing", _json({**TYPING, "on": 1})
+
+
+def bad_changes() -> Iterator[tuple[str, Kind, bytes]]:
+    numbers: list[Json] = [None, 0, -1, 1.5, "1", True, 3, 4]
+    signs = [None, "", "a", "1", "👍👍", "👍 ", "\u200d", "👍\u200d", "🇳", "\ufe0f", "<b>", "👍" + "\ufe0f" * 16]
+    edit: Payload = {**PLACE, "text": "x"}
+    wrong: list[tuple[Payload, str, list[Json]]] = [
+        (SAID, "me", [False, None, 1]),
+        (SAID, "re", [None, [], [DIGEST], [DIGEST, 0], ["x", 1], [DIGEST, 1, 1]]),
+        (edit, "edit", numbers),
+        (edit, "erase", numbers),
+        (SIGN, "sign", [*signs]),
+        (SIGN, "react", [None, {}, [DIGEST], [DIGEST, 0], [DIGEST[:-1], 1]]),
+        (SIGN, "on", [None, 1]),
+        (PLACE, "fade", [None, -1, 1.5, "1", True, 31_536_001]),
+    ]
+    for payload, key, values in wrong:
+        for value in values:
+            yield (
+                f"{key} is {json.dumps(value)[:50]} in number {payload['seq']}",
+                "message",
+                _json({**payload, key: value}),
+            )
+    yield "an edit without text", "message", _json({**PLACE, "edit": 1})
 
 
 def _json(payload: Payload) -> bytes:

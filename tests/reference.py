@@ -304,13 +304,24 @@ def check_payload(kind: Kind, payload: Payload) -> Payload:
 
 def _keys(kind: Kind, payload: Payload) -> tuple[str, ...]:
     if kind == "message":
-        return (*(("void",) if "void" in payload else ("name", "text")), "at", "seq", "prev", "seen")
+        return (*_body(payload), "at", "seq", "prev", "seen")
     return ("name" if kind == "user" else "on", "at", "seq", "prev")
+
+
+def _body(payload: Payload) -> tuple[str, ...]:
+    for first, *rest in (("void",), ("edit", "text"), ("erase",), ("react", "sign", "on"), ("fade",)):
+        if first in payload:
+            return (first, *rest)
+    return ("name", "text", *(key for key in ("me", "re") if key in payload))
 
 
 def _shaped(kind: Kind, payload: Payload) -> bool:
     keys = _keys(kind, payload)
     if not all(key in payload and _CHECKS[key](payload[key]) for key in keys):
+        return False
+    seq = payload["seq"]
+    earlier = [payload[key] for key in ("edit", "erase") if key in keys]
+    if isinstance(seq, int) and not all(_is_count(each, 1, seq - 1) for each in earlier):
         return False
     # A message's number is its own, a head's that of the last message; `prev` is the hash of the one before or of that.
     first = 1 if kind == "message" else 0
@@ -332,8 +343,33 @@ def _is_seen(value: Json) -> bool:
     return isinstance(value, list) and len(value) == 2 and _is_count(value[0], 1) and _is_digest(value[1])
 
 
+def _is_ref(value: Json) -> bool:
+    return isinstance(value, list) and len(value) == 2 and _is_digest(value[0]) and _is_count(value[1], 1)
+
+
+def _is_sign(value: Json) -> bool:
+    """Nearly what docs/protocol.md says, which is in terms of properties that Python does not know."""
+    if not isinstance(value, str) or not 0 < len(value) <= 16:
+        return False
+    if re.fullmatch("[\U0001f1e6-\U0001f1ff]{2}", value):
+        return True
+    bare = re.sub("[\ufe0f\U0001f3fb-\U0001f3ff\U000e0020-\U000e007f]", "", value)
+    return all(len(each) == 1 and _is_pictographic(each) for each in bare.split("\u200d"))
+
+
+def _is_pictographic(char: str) -> bool:
+    return unicodedata.category(char) == "So" and not "\U0001f1e6" <= char <= "\U0001f1ff"
+
+
 _CHECKS: dict[str, Callable[[Json], bool]] = {
     "void": lambda value: value is True,
+    "me": lambda value: value is True,
+    "re": _is_ref,
+    "edit": lambda value: _is_count(value, 1),
+    "erase": lambda value: _is_count(value, 1),
+    "react": _is_ref,
+    "fade": lambda value: _is_count(value, 0, 31_536_000),
+    "sign": _is_sign,
     "on": lambda value: isinstance(value, bool),
     "name": lambda value: isinstance(value, str) and is_username(value),
     "text": lambda value: isinstance(value, str) and len(value) <= 10_000 and _well_formed(value),

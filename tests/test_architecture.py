@@ -78,10 +78,11 @@ PYTHON = {
 # Everything in static/js that is not named here knows neither the page nor the network.
 PAGE = frozenset(
     {
-        *("composer.js", "dom.js", "message.js", "people.js", "shield.js", "stream.js", "view.js", "viewport.js"),
+        *("acts.js", "completion.js", "composer.js", "dom.js", "emoji.js", "invite.js", "message.js", "noticing.js"),
+        *("people.js", "shield.js", "stream.js", "theme.js", "view.js", "viewport.js"),
     }
 )
-ENTRANCES = frozenset({"login.js", "room.js"})
+ENTRANCES = frozenset({"help.js", "login.js", "room.js"})
 WORKER = {"kdf.js": frozenset[str](), "kdf-worker.js": frozenset({"crypto.js", "../vendor/argon2.umd.min.js"})}
 LIBRARIES = {
     "socket.io-client": {"room.js"},
@@ -89,6 +90,8 @@ LIBRARIES = {
     "@zxcvbn-ts/language-common": {"strength.js"},
     "@zxcvbn-ts/language-en": {"strength.js"},
     "wordlist": {"strength.js"},
+    "emoji": {"emoji.js"},
+    "uqr": {"invite.js"},
 }
 
 EVENTS_SCRIPT = ROOT / "static" / "js" / "events.js"

@@ -94,6 +94,8 @@ def test_vendor_folder_is_what_the_hook_left() -> None:
 def test_import_table_names_every_module_that_pages_import() -> None:
     assert read(VENDOR / "imports.json").keys() == {
         "socket.io-client",
+        "emoji",
+        "uqr",
         "wordlist",
         "@zxcvbn-ts/core",
         "@zxcvbn-ts/language-common",

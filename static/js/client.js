@@ -9,6 +9,7 @@ import {
   readConnected,
   readLeft,
   readMessage,
+  readTyping,
   readUser,
 } from "./events.js";
 
@@ -17,7 +18,7 @@ import {
  * @import { Bytes } from "./bytes.js"
  * @import { Room, Sealed, Signer } from "./crypto.js"
  * @import { Channel, ServerKey, Since } from "./envelope.js"
- * @import { Connected, Left, Message, User } from "./events.js"
+ * @import { Connected, Left, Message, Typing, User } from "./events.js"
  * @import { Answer } from "./outbox.js"
  */
 /**
@@ -31,6 +32,7 @@ import {
  *   user: (user: User) => void,
  *   userLeft: (left: Left) => void,
  *   message: (message: Message) => void,
+ *   typing: (typing: Typing) => void,
  * }} Owner
  */
 
@@ -91,6 +93,7 @@ export class Client {
     this.#hear(EVENTS.userChanged, readUser, owner.user);
     this.#hear(EVENTS.userLeft, readLeft, owner.userLeft);
     this.#hear(EVENTS.getMessage, readMessage, owner.message);
+    this.#hear(EVENTS.typing, readTyping, owner.typing);
   }
 
   start() {

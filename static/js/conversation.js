@@ -2,37 +2,38 @@
 // said, and tells the screen; knows neither sockets nor elements. The server is not trusted with anything here.
 
 import { breathe } from "./breathe.js";
-import { describeSigner, openContent } from "./crypto.js";
+import { openContent } from "./crypto.js";
 import { Ledger } from "./ledger.js";
+import { Presence } from "./presence.js";
 import * as say from "./sentences.js";
-import { Tags } from "./tags.js";
 
 /**
  * @import { Opened, Room, Signer } from "./crypto.js"
  * @import { Since } from "./envelope.js"
- * @import { Connected, Left, Message, User } from "./events.js"
+ * @import { Connected, Left, Message, Typing, User } from "./events.js"
+ * @import { Edit, Erase, Place, React, Ref } from "./payload.js"
  * @import { Person } from "./people.js"
  * @import { Words } from "./sentences.js"
+ * @import { Line } from "./showing.js"
  */
 /**
- * @typedef {{member: string, name: string, text: string, tag: string, hue: number, at: number, own: boolean,
- *   status: "pending" | "sent" | "failed", marks: string[], past?: boolean}} Line `past`: said before this tab came (back)
  * @typedef {{
  *   line: (id: string, line: Line) => void,
  *   change: (id: string, change: Partial<Line>) => void,
  *   retag: (member: string, tag: string) => void,
- *   notice: (id: string | null, words: Words, kind: "quiet" | "warn" | "alarm") => void,
+ *   notice: (id: string | null, words: Words, kind: "quiet" | "told" | "warn" | "alarm") => void,
  *   unnotice: (id: string) => void,
  *   people: (people: Person[]) => void,
+ *   typing: (member: string, on: boolean) => void,
+ *   edit: (ref: Ref, text: string) => void,
+ *   erase: (ref: Ref) => void,
+ *   react: (ref: Ref, who: {member: string, name: string}, sign: string, on: boolean) => void,
  *   ciphertext: (text: string) => void,
  *   ttl: (seconds: number) => void,
+ *   timer: (seconds: number) => void,
  * }} Screen
- * @typedef {{name: string | null}} Presence without a name where what the server lists cannot be opened
- * @typedef {{letters: string, hue: number}} Look
  */
 
-// Signers of whom the looks are remembered, and people that are listed; a room is far smaller.
-const MAX_LOOKS = 4096;
 // A server that lets a line miss something does so once each time that it breaks.
 const MAX_GAPS = 64;
 
@@ -41,11 +42,9 @@ export class Conversation {
   #signer;
   #screen;
   #ledger = new Ledger();
-  #tags = new Tags();
-  /** @type {Map<string, Look>} */
-  #looks = new Map();
-  /** @type {Map<string, Presence>} */
-  #present = new Map();
+  #present;
+  /** Seconds after which the server lets messages vanish, 0 for never. */
+  #ttl = 0;
   /** @type {Since} the last of the feed that was seen here */
   #position = null;
   /** @type {[first: number, last: number][]} what the server says that we missed of this epoch, and we said so */
@@ -68,6 +67,7 @@ export class Conversation {
     this.#signer = signer;
     this.#screen = screen;
     this.#returned = returned;
+    this.#present = new Presence(signer.member, (member, tag) => screen.retag(member, tag));
   }
 
   get position() {
@@ -94,12 +94,12 @@ export class Conversation {
 
   /** This tab's own tag, which grows when somebody's begins like it. */
   get tag() {
-    return this.#tags.of(this.#signer.member).tag;
+    return this.#present.tag(this.#signer.member);
   }
 
   /** @returns {Promise<{tag: string, hue: number}>} how this tab looks to everybody */
   async self() {
-    const { hue } = await this.#look(this.#signer.member);
+    const { hue } = await this.#present.look(this.#signer.member);
     return { tag: this.tag, hue };
   }
 
@@ -111,14 +111,12 @@ export class Conversation {
   /** @param {User} user somebody new, or what somebody says of themselves now: the server does not decide which */
   user({ member, user }) {
     this.#then(async () => {
-      const known = this.#present.get(member);
-      const before = this.#called(member);
+      const [known, name, before] = [this.#present.has(member), this.#present.name(member), this.#present.called(member)];
       await this.#admit(member, user, true);
-      const now = this.#present.get(member);
-      if (!now) return;
-      const after = this.#called(member);
+      if (!this.#present.has(member)) return;
+      const after = this.#present.called(member);
       if (!known) this.#screen.notice(null, [...after, " joined"], "quiet");
-      else if (known.name !== now.name) this.#screen.notice(null, [...before, " is ", ...after, " now"], "quiet");
+      else if (name !== this.#present.name(member)) this.#screen.notice(null, [...before, " is ", ...after, " now"], "quiet");
     });
   }
 
@@ -127,7 +125,8 @@ export class Conversation {
     this.#then(() => {
       // Who reads this is here, whatever the server says.
       if (member === this.#signer.member || !this.#present.has(member)) return;
-      this.#screen.notice(null, [...this.#called(member), " left"], "quiet");
+      this.#screen.notice(null, [...this.#present.called(member), " left"], "quiet");
+      this.#screen.typing(member, false);
       this.#present.delete(member);
       this.#ledger.left(member);
     });
@@ -140,6 +139,20 @@ export class Conversation {
       if (message.id <= last) return this.#refuse();
       this.#missed(last + 1, message.id - 1);
       await this.#hear(message, true);
+    });
+  }
+
+  /** @param {Typing} typing what a server invents of it is worth no alarm: nothing is shown */
+  typing({ member, typing }) {
+    this.#then(async () => {
+      if (member === this.#signer.member || !this.#present.has(member)) return;
+      const opened = await openContent(this.#room, "typing", typing).catch(() => null);
+      if (opened?.member !== member) return;
+      const { payload } = opened;
+      const verdict = this.#ledger.typing({ member, payload, now: Date.now() });
+      if (verdict === "conflict") this.#conflict(member, "conflict");
+      this.#gap(member, this.#ledger.missing(member), null);
+      if (verdict === "ok") this.#screen.typing(member, payload.on);
     });
   }
 
@@ -162,21 +175,25 @@ export class Conversation {
   }
 
   /** @param {Connected} snapshot */
-  async #begin({ epoch, first, last, ttl, users, log }) {
+  async #begin({ epoch, first, last, ttl, timer, users, log }) {
     const { missed, historyLost } = this.#ledger.begin({ epoch, first, last, since: this.#position });
     if (historyLost) {
       this.#gaps = [];
       this.#screen.notice(null, say.HISTORY_LOST, "warn");
     }
     this.#missed(first - missed, first - 1);
-    this.#screen.ttl(ttl ?? 0);
+    this.#ttl = ttl ?? 0;
+    this.#vanish(timer);
     if (ttl) this.#screen.notice("ttl", say.vanishing(ttl), "quiet");
     this.#position = { epoch, id: first - 1 };
-    const before = [...this.#present.keys()];
+    const before = this.#present.members;
     this.#present.clear();
     // Users before log: what somebody signed on coming in says where their messages stood.
     for (const { member, user } of users) await this.#admit(member, user, false);
-    for (const member of before) if (!this.#present.has(member)) this.#ledger.left(member);
+    for (const member of before) {
+      this.#screen.typing(member, false);
+      if (!this.#present.has(member)) this.#ledger.left(member);
+    }
     for (const message of log) {
       await breathe();
       await this.#hear(message, false);
@@ -190,19 +207,19 @@ export class Conversation {
    * @param {boolean} live
    */
   async #admit(member, ciphertext, live) {
-    const known = this.#present.get(member);
-    if (!known && this.#present.size >= MAX_LOOKS) return;
-    await this.#look(member);
+    const known = this.#present.has(member);
+    if (!known && this.#present.full) return;
+    await this.#present.look(member);
     const opened = await openContent(this.#room, "user", ciphertext).catch(() => null);
     if (opened?.member !== member) {
       // Nothing that is not theirs takes a name from somebody, or gives one.
-      if (!known) this.#present.set(member, { name: null });
+      if (!known) this.#present.set(member, null);
       return;
     }
     const { payload } = opened;
     const verdict = this.#ledger.user({ member, payload, live, now: Date.now() });
     // An older word of theirs is theirs all the same, but takes back nothing that they have said since.
-    if (verdict !== "stale" || !known) this.#present.set(member, { name: payload.name });
+    if (verdict !== "stale" || !known) this.#present.set(member, payload.name);
     if (verdict === "conflict") this.#conflict(member, "conflict");
     this.#gap(member, this.#ledger.missing(member), payload.name);
   }
@@ -218,18 +235,46 @@ export class Conversation {
     this.#screen.ciphertext(message);
     const { payload, digest, payloadDigest } = opened;
     const heard = this.#ledger.message({ id, member, payload, digest, payloadDigest, live, now: Date.now() });
-    const { hue } = await this.#look(member);
+    const { hue } = await this.#present.look(member);
     if (heard.fork) this.#screen.notice("fork", say.FORK, "alarm");
     this.#gap(member, heard.missing, "name" in payload ? payload.name : null);
     if (heard.verdict === "conflict" || heard.verdict === "stale") this.#conflict(member, heard.verdict);
     const own = member === this.#signer.member;
     // Whatever the ledger said: what came back in the feed need not be sent again.
-    if (own && this.#returned(opened, heard.verdict === "show" || heard.verdict === "duplicate")) return;
-    if (heard.verdict !== "show" || !("text" in payload)) return;
+    const shown = heard.verdict === "show" || heard.verdict === "duplicate";
+    const stands = own && this.#returned(opened, shown);
+    if (heard.verdict !== "show" || "void" in payload) return;
+    if ("fade" in payload) {
+      if (live) this.#screen.notice(null, say.fading(this.#present.called(member), payload.fade), "told");
+      return live && this.#vanish(payload.fade);
+    }
+    if (!("name" in payload)) return this.#change(member, payload);
+    this.#screen.typing(member, false);
+    const { name, text, at, seq, me = false, re } = payload;
+    if (stands) return;
     const marks = [...(heard.clock ? ["clock differs"] : []), ...(heard.late ? ["arrived late"] : [])];
-    const { name, text, at } = payload;
-    const { tag } = this.#tags.of(member);
-    this.#screen.line(digest, { member, name, text, tag, hue, at, own, status: "sent", marks, past: !live });
+    const tag = this.#present.tag(member);
+    const more = { status: /** @type {const} */ ("sent"), marks, past: !live, me, seq, re };
+    this.#screen.line(digest, { member, name, text, tag, hue, at, own, ...more });
+  }
+
+  /**
+   * Somebody changes what has been said. Nobody can change what is another's: an edit has no place for a name.
+   * @param {string} member
+   * @param {Place & (Edit | Erase | React)} payload
+   */
+  #change(member, payload) {
+    const name = this.#present.name(member) ?? `somebody (${this.#present.tag(member)})`;
+    if ("edit" in payload) this.#screen.edit([member, payload.edit], payload.text);
+    else if ("erase" in payload) this.#screen.erase([member, payload.erase]);
+    else this.#screen.react(payload.react, { member, name }, payload.sign, payload.on);
+  }
+
+  /** @param {number} timer what people want, in seconds, 0 for never */
+  #vanish(timer) {
+    const limits = [this.#ttl, timer].filter((seconds) => seconds > 0);
+    this.#screen.ttl(limits.length ? Math.min(...limits) : 0);
+    this.#screen.timer(timer);
   }
 
   /**
@@ -240,7 +285,7 @@ export class Conversation {
   #gap(member, missing, name) {
     const id = `gap:${member}`;
     if (!missing) return this.#screen.unnotice(id);
-    const who = this.#called(member, name);
+    const who = this.#present.called(member, name);
     this.#screen.notice(id, say.missing(missing, who), "warn");
   }
 
@@ -249,7 +294,7 @@ export class Conversation {
    * @param {"conflict" | "stale"} what
    */
   #conflict(member, what) {
-    this.#screen.notice(`${what}:${member}`, say.contradiction(what, this.#called(member)), "alarm");
+    this.#screen.notice(`${what}:${member}`, say.contradiction(what, this.#present.called(member)), "alarm");
   }
 
   #refuse() {
@@ -268,39 +313,7 @@ export class Conversation {
     this.#screen.notice(null, say.missed(n), "warn");
   }
 
-  /**
-   * @param {string} member
-   * @param {string | null} [named] the name to use instead of what the list of people has
-   * @returns {Words}
-   */
-  #called(member, named) {
-    const name = named ?? this.#present.get(member)?.name;
-    const tag = ` (${this.#tags.of(member).tag})`;
-    return name ? [{ name }, tag] : [`somebody${tag}`];
-  }
-
-  /**
-   * @param {string} member
-   * @returns {Promise<Look>}
-   */
-  async #look(member) {
-    let look = this.#looks.get(member);
-    if (look === undefined) {
-      look = await describeSigner(member);
-      if (this.#looks.size >= MAX_LOOKS) this.#looks.delete(String(this.#looks.keys().next().value));
-      this.#looks.set(member, look);
-    }
-    for (const other of this.#tags.add(member, look.letters)) this.#screen.retag(other, this.#tags.of(other).tag);
-    return look;
-  }
-
   #showPeople() {
-    const people = [...this.#present].map(([member, { name }]) => {
-      const { letters, hue } = this.#looks.get(member) ?? { letters: "", hue: 0 };
-      const me = member === this.#signer.member;
-      const confirmed = me || this.#ledger.confirmed(member);
-      return { member, name, ...this.#tags.of(member), card: letters, hue, me, confirmed };
-    });
-    this.#screen.people(people);
+    this.#screen.people(this.#present.list((member) => this.#ledger.confirmed(member)));
   }
 }

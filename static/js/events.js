@@ -9,6 +9,7 @@ export const COMMANDS = Object.freeze({
   sendMessage: "send_message",
   typing: "typing",
   updateUser: "update_user",
+  setTimer: "set_timer",
   leaveRoom: "leave-room",
   disconnectUser: "disconnect_user",
 });
@@ -43,7 +44,8 @@ export const ERRORS = Object.freeze({
  * @typedef {{member: string, typing: string}} Typing
  * @typedef {{member: string}} Left
  * @typedef {{
- *   member: string, epoch: string, first: number, last: number, ttl: number | null, users: User[], log: Message[],
+ *   member: string, epoch: string, first: number, last: number, ttl: number | null, timer: number, users: User[],
+ *   log: Message[],
  * }} Connected
  */
 
@@ -56,16 +58,17 @@ const MAX_LOG = 1_000;
  * @returns {Connected}
  */
 export function readConnected(value) {
-  const { member, epoch, first, last, ttl, users, log } = fields(value, "connected");
+  const { member, epoch, first, last, ttl, timer = 0, users, log } = fields(value, "connected");
   if (!isBytes(epoch, 16)) throw new TypeError("epoch");
   if (!isCount(last, 0) || !isCount(first, 1) || first > last + 1) throw new TypeError("first and last");
   if (ttl !== null && !(typeof ttl === "number" && ttl >= 0)) throw new TypeError("ttl");
+  if (!isCount(timer, 0)) throw new TypeError("timer");
   if (!Array.isArray(users) || users.length > MAX_USERS) throw new TypeError("users");
   if (!Array.isArray(log) || log.length > MAX_LOG) throw new TypeError("log");
   const messages = log.map(readMessage);
   // All of the feed from `first` to `last`: a hole would be a message that nobody is told of.
   if (log.length !== last - first + 1 || messages.some(({ id }, at) => id !== first + at)) throw new TypeError("log");
-  return { member: readMember(member), epoch, first, last, ttl, users: users.map(readUser), log: messages };
+  return { member: readMember(member), epoch, first, last, ttl, timer, users: users.map(readUser), log: messages };
 }
 
 /**

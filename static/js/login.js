@@ -3,7 +3,9 @@
 import { unsupported } from "./crypto.js";
 import { byId, make } from "./dom.js";
 import { dashed, NameError, normalizeRoom, normalizeUsername, ROOM_PREFIX } from "./names.js";
+import { USERNAME_FAULTS } from "./sentences.js";
 import { guessesFor, invitedTo, strongRoom, verdict } from "./strength.js";
+import { showTheme } from "./theme.js";
 
 // Nobody is told that a name is too short while still at the second letter.
 const PAUSE_MS = 700;
@@ -13,12 +15,6 @@ const ROOM_FAULTS = {
   empty: "A room needs a name.",
   "too-long": "At most 128 characters.",
   surrogate: "This name has a broken character in it.",
-};
-/** @type {Record<string, string>} */
-const USERNAME_FAULTS = {
-  "too-short": "At least 3 characters.",
-  "too-long": "At most 32 characters.",
-  forbidden: "Please no invisible characters: others could not tell your name from another.",
 };
 
 /** A labelled box: what is typed, what it means, and what is said beside it. */
@@ -179,6 +175,8 @@ function go() {
   if (room.value === null) return room.demand();
   if (username.value === null) return username.demand();
   try {
+    // What was half written in one room is not for another.
+    if (sessionStorage.getItem("chatsite.room") !== room.value) sessionStorage.removeItem("chatsite.draft");
     sessionStorage.setItem("chatsite.room", room.value);
     sessionStorage.setItem("chatsite.name", username.value);
     sessionStorage.setItem("chatsite.enter", "1");
@@ -199,6 +197,7 @@ function readInvite() {
 
 function remember() {
   try {
+    showTheme(sessionStorage.getItem("chatsite.theme"));
     room.fill(sessionStorage.getItem("chatsite.room") ?? "");
     username.fill(sessionStorage.getItem("chatsite.name") ?? "");
   } catch {

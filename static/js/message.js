@@ -4,12 +4,17 @@
 import { byId, make } from "./dom.js";
 
 /**
- * @typedef {{text: string, href?: string, host?: string}} Part
- * @typedef {{nameParts: string, blocked: boolean, filtered: boolean, parts: Part[]}} Shown
+ * @typedef {{text: string, href?: string, host?: string, mention?: string, style?: "bold"|"italic"|"code"}} Part
+ * @typedef {{kind: "text"|"quote"|"code", parts: Part[]}} Block
+ * @typedef {{nameParts: string, blocked: boolean, filtered: boolean, blocks: Block[], line: string, called: boolean}} Shown
+ *   `line`: the beginning of it in one line; `called`: the reader is spoken to
+ * @typedef {{sign: string, names: string[], mine: boolean}} Sign
+ * @typedef {{id: string, name: string, text: string}} Quote without an id where it is not here
  * @typedef {{member?: string, name: string, text: string, tag: string, hue: number, at: number, own: boolean,
- *   status: "pending"|"sent"|"failed", marks: string[], past?: boolean, shown: Shown}} Message
- * @typedef {"retry"|"cancel"|"copy"} Choice
- * @typedef {(choice: Choice, id: string, text: string) => void} Act
+ *   status: "pending"|"sent"|"failed", marks: string[], past?: boolean, me?: boolean, muted: boolean, shown: Shown,
+ *   seq?: number, edited?: boolean, erased?: boolean, changing?: boolean, quote?: Quote, signs: Sign[]}} Message
+ * @typedef {"retry"|"cancel"|"copy"|"reply"|"edit"|"erase"|"react"|"more"|"go"} Choice
+ * @typedef {(choice: Choice, id: string, detail: string) => void} Act `detail`: of "copy" the text, of "react" the sign
  */
 
 // After a pause as long as this the reader wants to see again who speaks.
@@ -32,23 +37,63 @@ const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: 
 export function showMessage(element, id, message, away, act) {
   const { shown, status, own, marks } = message;
   element.dataset.status = status;
+  element.dataset.id = id;
+  element.hidden = message.muted;
   element.toggleAttribute("data-own", own);
+  element.toggleAttribute("data-me", message.me);
+  element.toggleAttribute("data-called", shown.called);
   element.style.setProperty("--hue", String(message.hue));
-  const by = make("p", "by", make("bdi", "name", shown.nameParts), " ", make("span", "tag", message.tag));
-  const text = make("div", "text", ...textNodes(shown));
+  const who = [make("bdi", "name", shown.nameParts), " ", make("span", "tag", message.tag)];
+  const said = message.erased ? [make("span", "label", "deleted")] : textNodes(shown, (code) => act("copy", id, code));
+  const text = make("div", "text", ...(message.me ? [...who, " "] : []), ...said);
   text.dir = "auto";
-  const nodes = [by, timeOf(message.at), text, fate(status, own, away)];
+  if (message.edited && !message.erased) text.append(" ", make("span", "edited", "(edited)"));
+  /** @type {HTMLElement[]} */
+  const nodes = message.me ? [] : [make("p", "by", ...who)];
+  nodes.push(timeOf(message.at));
+  if (message.quote && !message.erased) nodes.push(quoteOf(message.quote, act));
+  nodes.push(text, fate(message.changing ? "pending" : status, own, away));
+  if (message.signs.length) nodes.push(make("p", "signs", ...message.signs.map((sign) => signOf(id, sign, act))));
   if (marks.length) nodes.push(make("p", "marks", ...marks.map((mark) => make("span", "mark", mark))));
   if (status === "failed") {
-    const choice = (/** @type {Choice} */ name, /** @type {string} */ label) => {
-      const button = make("button", "small", label);
-      button.type = "button";
-      button.addEventListener("click", () => act(name, id, message.text));
-      return button;
-    };
+    const choice = (/** @type {Choice} */ name, /** @type {string} */ label) =>
+      pressable(make("button", "small", label), () => act(name, id, message.text));
     nodes.push(make("p", "acts", choice("retry", "Try again"), choice("copy", "Copy"), choice("cancel", "Discard")));
   }
   replaceChanged(element, nodes);
+}
+
+/**
+ * @param {HTMLButtonElement} button
+ * @param {() => void} press
+ */
+function pressable(button, press) {
+  button.type = "button";
+  button.addEventListener("click", press);
+  return button;
+}
+
+/**
+ * @param {Quote} quote
+ * @param {Act} act
+ */
+function quoteOf({ id, name, text }, act) {
+  if (!id) return make("p", "quote", "answers an earlier message");
+  const button = make("button", "plain", make("bdi", "name", name), " ", make("bdi", "", text));
+  return make("p", "quote", make("span", "unseen", "answers "), pressable(button, () => act("go", id, "")));
+}
+
+/**
+ * @param {string} id
+ * @param {Sign} sign
+ * @param {Act} act
+ */
+function signOf(id, { sign, names, mine }, act) {
+  const button = make("button", "small", sign, " ", make("span", "", String(names.length)));
+  button.setAttribute("aria-pressed", String(mine));
+  button.title = names.join(", ");
+  button.setAttribute("aria-label", `${sign} ${names.length}: ${names.join(", ")}`);
+  return pressable(button, () => act("react", id, sign));
 }
 
 /** @param {number} at within what a Date can hold */
@@ -64,6 +109,8 @@ export function dateOf(at) {
 export function belongs(message, previous) {
   return (
     previous !== null &&
+    !message.me &&
+    !previous.me &&
     previous.member === message.member &&
     previous.tag === message.tag &&
     previous.hue === message.hue &&
@@ -115,19 +162,46 @@ function fate(status, own, away) {
 
 /**
  * @param {Shown} shown
+ * @param {(code: string) => void} copy
  * @returns {(Node|string)[]}
  */
-function textNodes({ blocked, filtered, parts }) {
+function textNodes({ blocked, filtered, blocks }, copy) {
   if (blocked) return [label("link")];
-  const nodes = parts.flatMap(partNodes);
+  const [only] = blocks;
+  const plain = blocks.length === 1 && only?.kind === "text";
+  const nodes = plain ? only.parts.flatMap(partNodes) : blocks.map((block) => blockNode(block, copy));
   return filtered ? [...nodes, " ", label("filtered")] : nodes;
+}
+
+/**
+ * @param {Block} block
+ * @param {(code: string) => void} copy
+ */
+function blockNode({ kind, parts }, copy) {
+  if (kind === "text") return make("p", "", ...parts.flatMap(partNodes));
+  if (kind === "quote") return make("blockquote", "", ...parts.flatMap(partNodes));
+  const code = parts.map(({ text }) => text).join("");
+  const box = make("pre", "", make("code", "", code));
+  box.tabIndex = 0; // what is wider than the page can be scrolled by the keyboard, too
+  return make("div", "code", box, pressable(make("button", "plain small", "Copy"), () => copy(code)));
+}
+
+const STYLES = /** @type {const} */ ({ bold: "strong", italic: "em", code: "code" });
+
+/**
+ * @param {Part} part
+ * @returns {(Node|string)[]}
+ */
+function partNodes({ style, ...part }) {
+  return style ? [make(STYLES[style], "", ...plainNodes(part))] : plainNodes(part);
 }
 
 /**
  * @param {Part} part
  * @returns {(Node|string)[]}
  */
-function partNodes({ text, href, host = "" }) {
+function plainNodes({ text, href, host = "", mention }) {
+  if (mention !== undefined) return [make("bdi", "mention", text)];
   if (!href || !/^https?:\/\//i.test(href)) return [text];
   const link = make("a", "", text);
   link.href = href;

@@ -79,6 +79,19 @@ export function isText(text) {
   return length(text) <= TEXT_MAX && isWellFormed(text);
 }
 
+// One emoji, or several joined into one, or a flag.
+const EMOJI = String.raw`\p{ExtPict}[\ufe0f\p{EMod}]*(?:[\u{e0020}-\u{e007e}]+\u{e007f})?`;
+const SIGN = new RegExp(`^(?:\\p{RI}{2}|${EMOJI}(?:\u200d${EMOJI})*)$`, "u");
+const SIGN_MAX = 16;
+
+/**
+ * Whether readers accept `text` as what somebody sets under a message.
+ * @param {string} text
+ */
+export function isSign(text) {
+  return length(text) <= SIGN_MAX && SIGN.test(text);
+}
+
 /**
  * What a box shows while somebody types.
  * @param {string} typed

@@ -4,16 +4,18 @@ import { ERRORS } from "./events.js";
 
 /**
  * @import { Opened, Sealed } from "./crypto.js"
+ * @import { Edit, Erase, Fade, React, Saying } from "./payload.js"
  */
 /**
  * @typedef {{seq: number, prev: string}} Head
- * @typedef {{id: string, text: string, sealed?: Sealed & {seq: number}}} Draft
+ * @typedef {Omit<Saying, "name"> | Edit | Erase | React | Fade} Wanted
+ * @typedef {{id: string, wanted: Wanted, sealed?: Sealed & {seq: number}}} Draft
  * @typedef {{id?: unknown, error?: unknown}} Answer
  * @typedef {{
  *   seal: (draft: Draft, head: Head) => Promise<Sealed>,
  *   send: (bytes: Uint8Array<ArrayBuffer>) => Promise<Answer>,
  *   missed: (id: number) => boolean,
- *   sent: (id: string) => void,
+ *   sent: (id: string, seq?: number) => void,
  *   failed: (id: string) => void,
  *   slowed: (slow: boolean) => void,
  *   stalled: () => void,
@@ -98,7 +100,8 @@ export class Outbox {
   #finish(sent) {
     clearTimeout(this.#timer);
     const draft = this.#waiting.shift();
-    if (draft) this.#owner[sent ? "sent" : "failed"](draft.id);
+    if (draft && sent) this.#owner.sent(draft.id, draft.sealed?.seq);
+    else if (draft) this.#owner.failed(draft.id);
     if (this.#waiting.length === 0) this.#pace(false);
     this.#pump();
   }

@@ -1,7 +1,7 @@
 // Knows what stands inside a room ciphertext, kind by kind; knows no key and no byte of its wrapping.
 
 import { isBytes, text, utf8 } from "./bytes.js";
-import { isText, isUsername } from "./names.js";
+import { isSign, isText, isUsername } from "./names.js";
 
 /** @import { Bytes } from "./bytes.js" */
 
@@ -10,14 +10,23 @@ import { isText, isUsername } from "./names.js";
  * @typedef {[number, string] | null} Seen id and digest of the last message the author had in the feed
  * @typedef {Head & {name: string}} User
  * @typedef {Head & {on: boolean}} Typing
- * @typedef {Head & {name: string, text: string, seen: Seen}} Said
- * @typedef {Head & {void: true, seen: Seen}} Withdrawn a message that was given up
- * @typedef {{user: User, message: Said | Withdrawn, typing: Typing}} Payloads
+ * @typedef {[member: string, seq: number]} Ref the message of a signer with this number
+ * @typedef {{name: string, text: string, me?: true, re?: Ref}} Saying `me`: the text tells what its author does; `re`:
+ *   what it answers
+ * @typedef {{edit: number, text: string}} Edit another text for the signer's own message of this number
+ * @typedef {{erase: number}} Erase
+ * @typedef {{react: Ref, sign: string, on: boolean}} React
+ * @typedef {{fade: number}} Fade after so many seconds messages vanish, 0 for never
+ * @typedef {Saying | Edit | Erase | React | Fade} Body what a person does in the room, each in a message of its own
+ * @typedef {Head & {seen: Seen}} Place
+ * @typedef {Place & {void: true}} Withdrawn a message that was given up
+ * @typedef {{user: User, message: Place & Body | Withdrawn, typing: Typing}} Payloads
  * @typedef {keyof Payloads} Kind
  */
 
 // The end of the year 9999: later moments make the date libraries of some languages throw, JavaScript's soon after.
 const MAX_AT = 253_402_300_799_999;
+const MAX_FADE = 31_536_000;
 
 /**
  * @template {Kind} K
@@ -61,7 +70,7 @@ const CHECKS = Object.freeze({
 
   /**
    * @param {Fields} fields
-   * @returns {Said | Withdrawn}
+   * @returns {Payloads["message"]}
    */
   message(fields) {
     // `prev` speaks of the message before, so the first one has none.
@@ -70,10 +79,57 @@ const CHECKS = Object.freeze({
       if (fields.void !== true) throw new TypeError("void");
       return { void: true, ...head };
     }
-    if (typeof fields.text !== "string" || !isText(fields.text)) throw new TypeError("text");
-    return { name: readName(fields), text: fields.text, ...head };
+    return { ...readBody(fields), ...head };
   },
 });
+
+/**
+ * @param {Fields} fields
+ * @returns {Body}
+ */
+function readBody(fields) {
+  const { edit, erase, react, sign, on, fade, me, re, seq } = fields;
+  // Only what was said before can be changed.
+  if (edit !== undefined) return { edit: readNumber(edit, seq), text: readText(fields) };
+  if (erase !== undefined) return { erase: readNumber(erase, seq) };
+  if (react !== undefined) {
+    if (typeof on !== "boolean" || typeof sign !== "string" || !isSign(sign)) throw new TypeError("react");
+    return { react: readRef(react), sign, on };
+  }
+  if (fade !== undefined) {
+    if (!Number.isSafeInteger(fade) || fade < 0 || fade > MAX_FADE) throw new TypeError("fade");
+    return { fade };
+  }
+  if (me !== undefined && me !== true) throw new TypeError("me");
+  const more = { ...(me ? { me } : {}), ...(re === undefined ? {} : { re: readRef(re) }) };
+  return { name: readName(fields), text: readText(fields), ...more };
+}
+
+/** @param {Fields} fields */
+function readText({ text }) {
+  if (typeof text !== "string" || !isText(text)) throw new TypeError("text");
+  return text;
+}
+
+/**
+ * @param {unknown} ref
+ * @returns {Ref}
+ */
+function readRef(ref) {
+  if (!Array.isArray(ref) || ref.length !== 2 || !isBytes(ref[0], 32)) throw new TypeError("ref");
+  return [ref[0], readNumber(ref[1], Infinity)];
+}
+
+/**
+ * @param {unknown} number
+ * @param {number} below
+ */
+function readNumber(number, below) {
+  if (!Number.isSafeInteger(number)) throw new TypeError("number");
+  const seq = /** @type {number} */ (number);
+  if (seq < 1 || seq >= below) throw new TypeError("number");
+  return seq;
+}
 
 /**
  * @param {Fields} fields

@@ -4,7 +4,7 @@ import { beforePaint, byId, make } from "./dom.js";
 
 /**
  * @typedef {{member: string, name: string|null, tag: string, card: string, hue: number, me: boolean,
- *   confirmed: boolean, marked: boolean}} Person
+ *   confirmed: boolean, marked: boolean, muted?: boolean}} Person
  */
 
 export class People {
@@ -14,6 +14,17 @@ export class People {
   #rows = new Map();
   /** @type {Person[]} */
   #people = [];
+  #mute;
+
+  /** @param {(member: string, muted: boolean) => void} mute what the reader wants of somebody */
+  constructor(mute) {
+    this.#mute = mute;
+  }
+
+  /** As they are shown, without the reader's own. */
+  get names() {
+    return this.#people.flatMap(({ name, me }) => (name === null || me ? [] : [name]));
+  }
 
   /** @param {Person[]} people */
   set(people) {
@@ -40,20 +51,24 @@ export class People {
     if (known?.shows === shows) return known;
     const element = known?.element ?? make("li", "person");
     const open = element.querySelector("details")?.open ?? false;
-    const focused = element.contains(document.activeElement);
+    const focused = document.activeElement;
+    const within = element.contains(focused) ? focused?.tagName : undefined;
     element.dataset.member = person.member;
     element.toggleAttribute("data-confirmed", person.confirmed);
     element.style.setProperty("--hue", String(person.hue));
-    const details = card(person);
+    const details = card(person, this.#mute);
     details.open = open;
     element.replaceChildren(details);
-    if (focused) details.querySelector("summary")?.focus();
+    if (within) /** @type {HTMLElement | null} */ (details.querySelector(within))?.focus();
     return { element, shows };
   }
 }
 
-/** @param {Person} person */
-function card(person) {
+/**
+ * @param {Person} person
+ * @param {(member: string, muted: boolean) => void} mute
+ */
+function card(person, mute) {
   const name =
     person.name === null ? make("span", "name unreadable", "unreadable member") : make("bdi", "name", person.name);
   const summary = make("summary", "", name, " ", make("span", "tag", person.tag));
@@ -61,12 +76,19 @@ function card(person) {
   const letters = person.card.replace(/(.{4})(?=.)/g, "$1 ");
   const details = make("details", "", summary, make("p", "print", letters), make("p", "", about(person)));
   details.name = "person";
+  if (!person.me) {
+    const button = make("button", "small", person.muted ? "Hear again" : "Mute");
+    button.type = "button";
+    button.addEventListener("click", () => mute(person.member, !person.muted));
+    details.append(make("p", "", button));
+  }
   return details;
 }
 
 /** @param {Person} person */
-function notes({ me, confirmed, marked }) {
-  return [...(me ? ["you"] : []), ...(confirmed || me ? [] : ["not confirmed"]), ...(marked ? ["look-alike tag"] : [])];
+function notes({ me, confirmed, marked, muted }) {
+  const states = { you: me, "not confirmed": !confirmed && !me, "look-alike tag": marked, muted };
+  return Object.entries(states).flatMap(([note, holds]) => (holds ? [note] : []));
 }
 
 /** @param {Person} person */

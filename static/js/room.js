@@ -3,16 +3,25 @@
 import { io } from "socket.io-client";
 import { fromBase64url, toBase64url } from "./bytes.js";
 import { makeLine } from "./client.js";
+import { commandsFor, readWish } from "./commands.js";
 import { deriveRoom, kdfSalt, makeSigner, rawRoomKey, unsupported } from "./crypto.js";
 import { ERRORS } from "./events.js";
 import { makeFilter } from "./filters.js";
 import { deriveSecret } from "./kdf.js";
+import { mentionsFor } from "./mentions.js";
 import { normalizeRoom, normalizeText, normalizeUsername } from "./names.js";
 import { Screen } from "./screen.js";
+import { HELP } from "./sentences.js";
 import { makeTab } from "./tab.js";
-import { RoomView } from "./view.js";
+import { Typist } from "./typist.js";
+import { OPTIONS, RoomView } from "./view.js";
 
-/** @import { Bytes } from "./bytes.js" */
+/**
+ * @import { Bytes } from "./bytes.js"
+ * @import { Wish } from "./commands.js"
+ * @import { Ref } from "./payload.js"
+ * @import { Options } from "./view.js"
+ */
 
 const LOGIN = "/";
 const SALT_BYTES = 16;
@@ -94,21 +103,92 @@ async function enter(view, { name, roomName }) {
     slowed: (slow) => view.setState("connected", slow ? SLOWED : ""),
   });
   const { client } = tab;
-  view.setIdentity({ room: roomName, name, tag: tab.tag, hue: tab.hue });
+  const typist = new Typist(tab.typing);
+  typist.allow(view.options.typing);
 
-  view.on("send", (typed) => {
+  /** @param {string} called */
+  function introduce(called) {
+    const link = `${location.origin}${LOGIN}#room=${encodeURIComponent(roomName)}`;
+    view.setIdentity({ room: roomName, link, name: called, tag: tab.tag, hue: tab.hue });
+    screen.call(tab.member, called);
+  }
+
+  /**
+   * @param {string} id of a line
+   * @returns {Ref | undefined}
+   */
+  function refTo(id) {
+    const line = screen.said(id);
+    return line?.seq === undefined ? undefined : [line.member, line.seq];
+  }
+
+  /**
+   * @param {Wish} wish
+   * @param {Ref} [re]
+   */
+  function fulfil(wish, re) {
+    switch (wish.kind) {
+      case "say":
+        typist.said();
+        return tab.say(wish.text, { me: wish.me, re });
+      case "nick":
+        sessionStorage.setItem("chatsite.name", wish.name);
+        introduce(wish.name);
+        return tab.rename(wish.name);
+      case "clear":
+        return screen.clear();
+      case "help":
+        return screen.notice("help", HELP, "told");
+      case "fault":
+        if (wish.sentence) view.tell(wish.sentence); // of the others the box itself speaks
+    }
+  }
+
+  /**
+   * @param {string} id
+   * @param {string} typed
+   * @returns {boolean} whether it was taken
+   */
+  function edit(id, typed) {
+    const [, seq] = refTo(id) ?? [];
     try {
-      tab.say(normalizeText(typed));
+      const text = normalizeText(typed);
+      if (seq && text !== screen.said(id)?.text) tab.change(id, { edit: seq, text });
       return true;
     } catch {
       return false; // nothing but white space, or longer than a message may be: the composer says so
     }
+  }
+
+  introduce(name);
+  view.on("send", (typed, context) => {
+    if (context?.kind === "edit") return edit(context.id, typed);
+    const wish = readWish(typed);
+    fulfil(wish, context ? refTo(context.id) : undefined);
+    return wish.kind !== "fault";
   });
+  view.on("erase", (id) => {
+    const [, seq] = refTo(id) ?? [];
+    if (seq) tab.change(id, { erase: seq });
+  });
+  view.on("react", (id, sign) => {
+    const react = refTo(id);
+    if (react) tab.change(id, { react, sign, on: !screen.hasSign(id, sign) });
+  });
+  view.on("draft", (text) => {
+    sessionStorage.setItem("chatsite.draft", text);
+    const wish = readWish(text);
+    typist.typed(wish.kind === "say");
+  });
+  view.on("offers", (before, names) => [...commandsFor(before), ...mentionsFor(before, names)]);
+  view.on("timer", tab.setTimer);
+  view.on("mute", (member, muted) => screen.mute(member, muted));
   view.on("retry", tab.retry);
   view.on("cancel", (id) => screen.remove(id));
-  view.on("option", () => {
-    for (const [name, allowed] of Object.entries(view.options)) sessionStorage.setItem(`chatsite.${name}`, allowed ? "1" : "0");
-    screen.allow(view.options);
+  view.on("option", (option, on) => {
+    sessionStorage.setItem(`chatsite.${option}`, on ? "1" : "0");
+    if (option === "links" || option === "characters") screen.allow(view.options);
+    if (option === "typing") typist.allow(on);
   });
   view.on("reconnect", () => client.restart());
   view.on("showKey", async () => {
@@ -120,7 +200,8 @@ async function enter(view, { name, roomName }) {
   });
   view.on("leave", async () => {
     await client.leave();
-    sessionStorage.clear();
+    // How the site looks tells nothing of where somebody was.
+    for (const key of Object.keys(sessionStorage)) if (key !== "chatsite.theme") sessionStorage.removeItem(key);
     location.assign(LOGIN);
   });
   addEventListener("pagehide", () => client.stop());
@@ -134,8 +215,14 @@ const who = admitted();
 if (who === null || (await unsupported()).length > 0) location.replace(LOGIN);
 else {
   const view = new RoomView(document);
-  const [links, characters] = ["links", "characters"].map((name) => sessionStorage.getItem(`chatsite.${name}`) !== "0");
-  view.options = { links, characters };
+  const chosen = Object.entries(OPTIONS).map(([name, usual]) => {
+    const kept = sessionStorage.getItem(`chatsite.${name}`);
+    return [name, kept === null ? usual : kept === "1"];
+  });
+  view.options = /** @type {Options} */ (Object.fromEntries(chosen));
+  view.theme = sessionStorage.getItem("chatsite.theme");
+  view.on("theme", (theme) => sessionStorage.setItem("chatsite.theme", theme));
+  view.draft = sessionStorage.getItem("chatsite.draft") ?? "";
   view.on("leave", () => location.assign(LOGIN));
   view.on("reconnect", () => location.assign(LOGIN));
   enter(view, who).catch(() => view.setState("stopped", NO_KEY));

@@ -21,6 +21,7 @@ const BLOCK = 50;
 // Long enough for assistive technology to have seen, and skipped, a change.
 const HUSH_MS = 1000;
 const APPEAR_MS = 300;
+const POINT_MS = 1500;
 
 export class Stream {
   #log = byId("messages", HTMLElement);
@@ -48,6 +49,24 @@ export class Stream {
     return this.#waiting().length > 0;
   }
 
+  /** @param {string} id */
+  message(id) {
+    return this.#items.get(id)?.message;
+  }
+
+  /** The reader's own last message that is in the feed. */
+  get lastOwn() {
+    const own = this.#blocks.flatMap(({ items }) => items.filter(({ message }) => message?.own && message.seq !== undefined));
+    return own.findLast(({ message }) => !message?.erased)?.id;
+  }
+
+  /** @param {string} id */
+  goTo(id) {
+    const element = this.#items.get(id)?.element;
+    element?.scrollIntoView({ block: "center", behavior: isCalm() ? "instant" : "smooth" });
+    element?.animate({ background: ["#4dff9a55", "#4dff9a00"] }, POINT_MS);
+  }
+
   /**
    * @param {string} id
    * @param {Message} message
@@ -57,6 +76,7 @@ export class Stream {
     // History is there to be read, not to be read out.
     if (message.past) this.#hush();
     this.#add(id, element, message);
+    if (message.muted) return;
     this.#fresh = element;
     this.#reader.told(message.own);
   }
@@ -72,7 +92,7 @@ export class Stream {
     if (JSON.stringify(message) === JSON.stringify(item.message)) return;
     const waiting = this.#waiting();
     item.message = message;
-    if (change.shown || change.tag) this.#hush();
+    if (change.shown || change.tag || change.muted !== undefined) this.#hush();
     this.#fill(item);
     // What has just come back in the feed takes its place there: one order for all. What stands there already is not
     // touched: put in again, it would be read out again.
@@ -95,7 +115,7 @@ export class Stream {
   /**
    * @param {string} id
    * @param {Words} words
-   * @param {"quiet"|"warn"|"alarm"} kind
+   * @param {"quiet"|"told"|"warn"|"alarm"} kind
    */
   addNotice(id, words, kind) {
     this.remove(id);
@@ -234,6 +254,10 @@ export class Stream {
     let day = "";
     for (const item of this.#blocks.flatMap(({ items }) => items)) {
       const { message } = item;
+      if (message?.muted) {
+        separate(item, "");
+        continue;
+      }
       if (message) {
         // A sender's clock may be wrong; it must not make the days jump to and fro.
         const today = item.at >= newest ? item.date : day;

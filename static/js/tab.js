@@ -3,8 +3,9 @@
 import { Client } from "./client.js";
 import { Conversation } from "./conversation.js";
 import { sealContent } from "./crypto.js";
-import { COMMANDS } from "./events.js";
+import { COMMANDS, ERRORS } from "./events.js";
 import { Outbox } from "./outbox.js";
+import { CHANGE_LOST } from "./sentences.js";
 
 /**
  * @import { Socket } from "socket.io-client"
@@ -13,16 +14,21 @@ import { Outbox } from "./outbox.js";
  * @import { Screen } from "./conversation.js"
  * @import { Room, Signer } from "./crypto.js"
  * @import { ServerKey } from "./envelope.js"
+ * @import { Wanted } from "./outbox.js"
+ * @import { Edit, Erase, Fade, React, Ref } from "./payload.js"
+ * @import { Line } from "./showing.js"
  */
 /**
  * @typedef {{room: Room, signer: Signer, site: Bytes, name: string}} Who
- * @typedef {Screen & {text: (id: string) => string | undefined, remove: (id: string) => void}} OwnScreen
+ * @typedef {Screen & {said: (id: string) => Line | undefined, remove: (id: string) => void}} OwnScreen
  * @typedef {{
  *   status: (status: Status, why?: Why) => void,
  *   serverKey: (key: ServerKey) => void,
  *   slowed: (slow: boolean) => void,
  * }} Owner
  */
+
+const AGAIN_MS = 2_000;
 
 /**
  * @param {Socket} socket not yet connected
@@ -35,15 +41,16 @@ export async function makeTab(socket, { room, signer, site, name }, screen, owne
   const { tag, hue } = await conversation.self();
 
   const outbox = new Outbox({
-    async seal({ id, text }, { seq, prev }) {
+    async seal({ id, wanted }, { seq, prev }) {
       const at = Date.now();
-      screen.change(id, { at });
-      return sealContent(room, signer, "message", { name, text, at, seq: seq + 1, prev, seen: conversation.seen });
+      if (!changes.has(id)) screen.change(id, { at });
+      const body = changed(wanted) ? wanted : { name, ...wanted };
+      return sealContent(room, signer, "message", { ...body, at, seq: seq + 1, prev, seen: conversation.seen });
     },
     send: (bytes) => client.request(COMMANDS.sendMessage, bytes),
     missed: (id) => conversation.missed(id),
-    sent: (id) => screen.change(id, { status: "sent" }),
-    failed: (id) => screen.change(id, { status: "failed" }),
+    sent: (id, seq) => settle(id, { status: "sent", seq }),
+    failed: (id) => settle(id, { status: "failed" }),
     slowed: owner.slowed,
     stalled: () => client.restart(),
   });
@@ -69,30 +76,107 @@ export async function makeTab(socket, { room, signer, site, name }, screen, owne
       owner.status(status, why);
       await conversation.settled;
       // By now the line may have broken, and come back with a snapshot that has not been read.
-      if (status === "joined" && turn === turns) outbox.opened();
+      if (status !== "joined" || turn !== turns) return;
+      outbox.opened();
+      tellTimer();
     },
     serverKey: owner.serverKey,
     connected: (snapshot) => conversation.connected(snapshot),
     user: (user) => conversation.user(user),
     userLeft: (left) => conversation.userLeft(left),
     message: (message) => conversation.message(message),
+    typing: (typing) => conversation.typing(typing),
   });
 
   let drafts = 0;
-  /** @param {string} text normalised */
-  function say(text) {
+  /** @type {Map<string, string>} drafts that change a line, and which */
+  const changes = new Map();
+
+  /**
+   * @param {string} id of a draft
+   * @param {{status: "sent" | "failed", seq?: number}} fate
+   */
+  function settle(id, fate) {
+    const line = changes.get(id);
+    changes.delete(id);
+    if (line === undefined) return screen.change(id, fate);
+    screen.change(line, { changing: [...changes.values()].includes(line) });
+    if (fate.status === "failed") screen.notice(null, CHANGE_LOST, "warn");
+  }
+
+  /**
+   * @param {string} text normalised
+   * @param {{me?: boolean, re?: Ref}} [more] whether it tells what this person does; what it answers
+   */
+  function say(text, { me = false, re } = {}) {
     const id = `own:${++drafts}`;
-    const line = { member: signer.member, name, text, tag: conversation.tag, hue, at: Date.now(), own: true, marks: [] };
-    screen.line(id, { ...line, status: "pending" });
-    outbox.add({ id, text });
+    const line = { member: signer.member, name, text, tag: conversation.tag, hue, at: Date.now(), own: true, me, re };
+    screen.line(id, { ...line, status: "pending", marks: [] });
+    outbox.add({ id, wanted: { text, ...(me ? { me } : {}), ...(re ? { re } : {}) } });
+  }
+
+  /**
+   * @param {string} line
+   * @param {Edit | Erase | React} wanted
+   */
+  function change(line, wanted) {
+    const id = `change:${++drafts}`;
+    changes.set(id, line);
+    screen.change(line, { changing: true });
+    outbox.add({ id, wanted });
   }
 
   /** @param {string} id of a message that failed */
   function retry(id) {
-    const text = screen.text(id);
+    const line = screen.said(id);
     screen.remove(id);
-    if (text !== undefined) say(text);
+    if (line !== undefined) say(line.text, line);
   }
 
-  return { tag, hue, client, say, retry };
+  /** @param {string} to a username for everything from now on; without a line, whoever is met next learns it */
+  async function rename(to) {
+    name = to;
+    const { bytes } = await self.user();
+    const { error } = await client.request(COMMANDS.updateUser, bytes).catch(() => ({ error: undefined }));
+    if (error === ERRORS.rateLimited) setTimeout(() => name === to && rename(to), AGAIN_MS);
+  }
+
+  /** @type {number | null} what the server has still to be told */
+  let timer = null;
+
+  /** @param {number} seconds after which messages vanish, for everybody in the room; 0 for never */
+  function setTimer(seconds) {
+    outbox.add({ id: `timer:${++drafts}`, wanted: { fade: seconds } });
+    timer = seconds;
+    tellTimer();
+  }
+
+  /** The log's part of it. Without a line it waits for one. */
+  async function tellTimer() {
+    const told = timer;
+    if (told === null) return;
+    const bytes = new Uint8Array(4);
+    new DataView(bytes.buffer).setUint32(0, told);
+    const { error } = await client.request(COMMANDS.setTimer, bytes).catch(() => ({ error: ERRORS.notInRoom }));
+    if (error === ERRORS.rateLimited) setTimeout(tellTimer, AGAIN_MS);
+    else if (error === undefined && timer === told) timer = null;
+  }
+
+  let typed = 0;
+  /** @param {boolean} on whether this person writes; nobody misses it where it is not told */
+  async function typing(on) {
+    typed = Math.max(Date.now(), typed + 1);
+    const { bytes } = await sealContent(room, signer, "typing", { on, at: typed, ...outbox.head });
+    await client.request(COMMANDS.typing, bytes).catch(() => undefined);
+  }
+
+  return { member: signer.member, tag, hue, client, say, change, retry, rename, setTimer, typing };
+}
+
+/**
+ * @param {Wanted} wanted
+ * @returns {wanted is Edit | Erase | React | Fade}
+ */
+function changed(wanted) {
+  return ["edit", "erase", "react", "fade"].some((key) => key in wanted);
 }

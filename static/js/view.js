@@ -1,22 +1,40 @@
 // Knows the room page's elements and how each state looks; refuses to know keys, the network, or what a server says.
 
+import { Acts } from "./acts.js";
 import { Composer } from "./composer.js";
 import { byId, make, sentence } from "./dom.js";
+import { EmojiPanel } from "./emoji.js";
+import { Invite } from "./invite.js";
+import { Noticing } from "./noticing.js";
 import { People } from "./people.js";
 import { Shield } from "./shield.js";
 import { Stream } from "./stream.js";
+import { showTheme } from "./theme.js";
 import { keepInView } from "./viewport.js";
 
 /**
+ * @import { Context } from "./composer.js"
+ * @import { Offer } from "./mentions.js"
  * @import { Choice } from "./message.js"
  * @import { Words } from "./sentences.js"
  */
 /**
  * @typedef {"deriving"|"connecting"|"connected"|"offline"|"resynced"|"stopped"} State
- * @typedef {{send: (text: string) => boolean, leave: () => void,
- *   option: () => void, showKey: () => void,
- *   retry: (id: string) => void, cancel: (id: string) => void, reconnect: () => void}} Handlers
+ * @typedef {"links"|"characters"|"typing"|"sound"|"desktop"|"quiet"} Option
+ * @typedef {Record<Option, boolean>} Options
+ * @typedef {{send: (text: string, context: Context | null) => boolean, draft: (text: string) => void, leave: () => void,
+ *   option: (name: Option, on: boolean) => void, showKey: () => void, mute: (member: string, muted: boolean) => void,
+ *   retry: (id: string) => void, cancel: (id: string) => void, erase: (id: string) => void,
+ *   react: (id: string, sign: string) => void, theme: (theme: string) => void,
+ *   timer: (seconds: number) => void,
+ *   offers: (before: string, names: readonly string[]) => Offer[], reconnect: () => void}} Handlers
  */
+
+/** Each has a box on the page, and this is what it holds at first. */
+export const OPTIONS = /** @type {Readonly<Options>} */ (
+  Object.freeze({ links: true, characters: true, typing: true, sound: false, desktop: false, quiet: false })
+);
+const NAMES = /** @type {Option[]} */ (Object.keys(OPTIONS));
 
 // Twelve fill the panel; of a long one its end is enough, no screen is wider.
 const WIRE_LINES = 12;
@@ -41,13 +59,23 @@ export class RoomView {
   /** @type {Partial<Handlers>} */
   #handlers = {};
   stream = new Stream((choice, id, text) => this.#act(choice, id, text));
-  people = new People();
+  people = new People((member, muted) => this.#handlers.mute?.(member, muted));
   shield = new Shield(() => this.#handlers.showKey?.());
-  #composer = new Composer((text) => this.#handlers.send?.(text) ?? false);
+  noticing;
+  #emoji = new EmojiPanel(() => this.tell("The emoji could not be loaded. Try again."));
+  #invite = new Invite((text, what) => this.#copy(text, what));
+  #composer = new Composer(
+    (text, context) => this.#handlers.send?.(text, context) ?? false,
+    (text) => this.#handlers.draft?.(text),
+    (before) => this.#handlers.offers?.(before, this.people.names) ?? [],
+    () => this.#edit(this.stream.lastOwn ?? ""),
+  );
   #wire = byId("wire", HTMLElement);
   #state = byId("state", HTMLElement);
-  #links = byId("option-links", HTMLInputElement);
-  #characters = byId("option-characters", HTMLInputElement);
+  #typing = byId("typing", HTMLElement);
+  #theme = byId("theme", HTMLSelectElement);
+  #timer = byId("timer", HTMLSelectElement);
+  #boxes = new Map(NAMES.map((name) => [name, byId(`option-${name}`, HTMLInputElement)]));
   /** @type {string[]} */
   #caught = [];
   #running = 0;
@@ -63,12 +91,18 @@ export class RoomView {
       this.#hidden = !this.#hidden;
       this.#showRoomName();
     });
-    byId("copy-room", HTMLElement).addEventListener("click", () => this.#copyRoomName());
-    for (const box of [this.#links, this.#characters])
-      box.addEventListener("change", () => this.#handlers.option?.());
-    page.defaultView?.addEventListener("beforeunload", (event) => {
-      if (this.#composer.draft || this.stream.unsent) event.preventDefault();
+    byId("emoji-toggle", HTMLElement).addEventListener("click", () => this.#emoji.ask((sign) => this.#composer.insert(sign)));
+    this.#timer.addEventListener("change", () => this.#handlers.timer?.(Number(this.#timer.value)));
+    this.#theme.addEventListener("change", () => {
+      this.theme = this.#theme.value;
+      this.#handlers.theme?.(this.#theme.value);
     });
+    this.noticing = new Noticing(page);
+    for (const [name, box] of this.#boxes) box.addEventListener("change", () => this.#choose(name, box));
+    page.defaultView?.addEventListener("beforeunload", (event) => {
+      if (this.#composer.draft.trim() || this.stream.unsent) event.preventDefault();
+    });
+    new Acts((id) => this.stream.message(id), (choice, id, detail) => this.#act(choice, id, detail));
     keepInView();
   }
 
@@ -83,17 +117,49 @@ export class RoomView {
 
   /** What the boxes allow; setting it makes no event. */
   get options() {
-    return { links: this.#links.checked, characters: this.#characters.checked };
+    return /** @type {Options} */ (Object.fromEntries([...this.#boxes].map(([name, { checked }]) => [name, checked])));
   }
 
-  set options({ links, characters }) {
-    this.#links.checked = links;
-    this.#characters.checked = characters;
+  set options(options) {
+    for (const [name, box] of this.#boxes) box.checked = options[name];
+    this.noticing.options = options;
   }
 
-  /** @param {{room: string, name: string, tag: string, hue: number}} identity */
-  setIdentity({ room, name, tag, hue }) {
+  /** @param {string | null} wanted */
+  set theme(wanted) {
+    this.#theme.value = showTheme(wanted);
+  }
+
+  /** @param {number} seconds after which messages vanish; none is shown where it is a time that nobody can choose here */
+  set timer(seconds) {
+    this.#timer.value = String(seconds);
+  }
+
+  /** What is half written; setting it makes no event. */
+  get draft() {
+    return this.#composer.draft;
+  }
+
+  set draft(text) {
+    this.#composer.draft = text;
+  }
+
+  /** @param {Words} words who is writing, nobody where there are none */
+  showTyping(words) {
+    const line = sentence(words);
+    if (line.textContent !== this.#typing.textContent) this.#typing.replaceChildren(...(words.length ? [line] : []));
+  }
+
+  /** @param {string} words for who has just done something, once */
+  tell(words) {
+    byId("say-seen", HTMLElement).replaceChildren();
+    this.#say("say-seen", [words]);
+  }
+
+  /** @param {{room: string, link: string, name: string, tag: string, hue: number}} identity `link`: leads into the room */
+  setIdentity({ room, link, name, tag, hue }) {
     this.#room = room;
+    this.#invite.set(room, link);
     this.#showRoomName();
     const mine = byId("my-name", HTMLElement);
     mine.textContent = name;
@@ -123,7 +189,7 @@ export class RoomView {
   /**
    * @param {string} id a notice of the same id is replaced
    * @param {Words} words
-   * @param {"quiet"|"warn"|"alarm"} kind quiet ones are seen but not read out
+   * @param {"quiet"|"told"|"warn"|"alarm"} kind quiet ones are seen but not read out
    */
   addNotice(id, words, kind) {
     this.stream.addNotice(id, words, kind);
@@ -144,23 +210,59 @@ export class RoomView {
   }
 
   /**
+   * @param {Option} name
+   * @param {HTMLInputElement} box
+   */
+  async #choose(name, box) {
+    this.noticing.options = this.options;
+    if (name === "sound" && box.checked) this.noticing.tryOut();
+    if (name === "desktop" && box.checked && !(await this.noticing.ask())) {
+      box.checked = false;
+      this.noticing.options = this.options;
+      this.tell("The browser does not allow notifications for this site.");
+    }
+    this.#handlers.option?.(name, box.checked);
+  }
+
+  /**
    * @param {Choice} choice
    * @param {string} id
-   * @param {string} text
+   * @param {string} detail
    */
-  #act(choice, id, text) {
-    if (choice === "copy") return void this.#copy(text, "Message");
-    this.#composer.focus();
-    this.#handlers[choice]?.(id);
+  #act(choice, id, detail) {
+    switch (choice) {
+      case "copy":
+        return void this.#copy(detail, "Message");
+      case "go":
+        return this.stream.goTo(id);
+      case "edit":
+        return this.#edit(id);
+      case "reply": {
+        const shown = this.stream.message(id)?.shown;
+        if (!shown) return;
+        return this.#composer.begin({ kind: "reply", id, label: `Answering ${shown.nameParts}: ${shown.line}` });
+      }
+      case "react":
+        return this.#handlers.react?.(id, detail);
+      case "more":
+        return void this.#emoji.ask((sign) => this.#handlers.react?.(id, sign));
+      case "erase":
+        return this.#handlers.erase?.(id);
+      default:
+        this.#composer.focus();
+        this.#handlers[choice]?.(id);
+    }
+  }
+
+  /** @param {string} id */
+  #edit(id) {
+    const message = this.stream.message(id);
+    if (message) this.#composer.begin({ kind: "edit", id, label: "Editing your message" }, message.text);
   }
 
   #showRoomName() {
     byId("hide-room", HTMLElement).setAttribute("aria-pressed", String(this.#hidden));
     byId("room-name", HTMLElement).textContent = this.#hidden ? "••••••••" : this.#room;
-  }
-
-  async #copyRoomName() {
-    byId("copy-room", HTMLElement).toggleAttribute("data-done", await this.#copy(this.#room, "Room name"));
   }
 
   /**
@@ -173,8 +275,7 @@ export class RoomView {
       () => true,
       () => false,
     );
-    byId("say-seen", HTMLElement).replaceChildren();
-    this.#say("say-seen", [copied ? `${what} copied.` : "The browser did not allow copying. Select the text by hand."]);
+    this.tell(copied ? `${what} copied.` : "The browser did not allow copying. Select the text by hand.");
     return copied;
   }
 

@@ -138,6 +138,8 @@ class Options(TypedDict, total=False):
     java_script_enabled: bool
     reduced_motion: Literal["reduce", "no-preference"]
     permissions: Sequence[str]
+    has_touch: bool
+    is_mobile: bool
 
 
 class Visits:
@@ -262,6 +264,11 @@ class Guest:
 
     async def hears(self, text: str) -> None:
         await expect(self.message(text)).to_be_visible()
+
+    async def point_at(self, message: Locator) -> None:
+        """With a mouse that comes from elsewhere."""
+        await self.page.mouse.move(0, 0)
+        await message.hover()
 
     def message(self, text: str) -> Locator:
         """The last message whose text holds this."""

@@ -184,12 +184,7 @@ async def test_leaving_forgets_the_names(enter: Enter) -> None:
     guest = await enter("room-forget", "Guest")
     assert await stored(guest.page) == {"chatsite.room": "room-forget", "chatsite.name": "Guest"}
     await guest.allow(links=False)
-    assert set(await stored(guest.page)) == {
-        "chatsite.room",
-        "chatsite.name",
-        "chatsite.links",
-        "chatsite.characters",
-    }
+    assert set(await stored(guest.page)) == {"chatsite.room", "chatsite.name", "chatsite.links"}
     assert await guest.page.evaluate("() => localStorage.length + document.cookie.length") == 0
     await guest.leave()
     assert await stored(guest.page) == {}

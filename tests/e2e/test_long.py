@@ -187,7 +187,9 @@ class Held:
         server_side = page_side.connect_to_server()
 
         def pass_on(message: str | bytes) -> None:
-            if self._held is None or "send_message" not in str(message):
+            # In order, or the server would take what comes next for forged.
+            said = str(message).startswith("42") and "join-room" not in str(message)
+            if self._held is None or not said:
                 server_side.send(message)
             else:
                 self._held.append(lambda: server_side.send(message))

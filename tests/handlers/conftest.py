@@ -35,7 +35,9 @@ FACTS = PageFacts(
 FILES = {
     "js/room.js": "export {};\n",
     "js/login.js": "export {};\n",
+    "js/help.js": "export {};\n",
     "css/site.css": "body { color: #fff }\n",
+    "css/room.css": "body { margin: 0 }\n",
     "img/icon.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>\n",
     "vendor/io.js": "export const io = 1;\n",
     "vendor/imports.json": '{"socket.io-client": "io.js"}',

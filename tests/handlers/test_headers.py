@@ -18,6 +18,7 @@ METHODS = ("GET", "HEAD", "POST", "OPTIONS", "DELETE")
 ROUTES = {
     r"/$": ("/",),
     r"/room$": ("/room", "/room?x=<script>"),
+    r"/help$": ("/help",),
     r"/site\.json$": ("/site.json",),
     r"/healthz$": ("/healthz",),
     r"/readyz$": ("/readyz",),

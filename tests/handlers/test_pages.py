@@ -129,7 +129,7 @@ def sha256(text: str) -> str:
 # -- pages
 
 
-@pytest.mark.parametrize("path", ["/", "/room"])
+@pytest.mark.parametrize("path", ["/", "/room", "/help"])
 @pytest.mark.gen_test
 async def test_a_page_has_exactly_these_headers_and_its_import_map_is_the_one_they_allow(site: Site, path: str) -> None:
     response = await site.get(path)
@@ -138,7 +138,7 @@ async def test_a_page_has_exactly_these_headers_and_its_import_map_is_the_one_th
     assert headers_of(response) == expected(PAGE.format(sha256(import_map)))
 
 
-@pytest.mark.parametrize("path", ["/", "/room", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/room", "/help", "/nowhere"])
 @pytest.mark.gen_test
 async def test_a_page_holds_nothing_that_its_policy_forbids(site: Site, path: str) -> None:
     page = Page((await site.get(path)).body.decode())
@@ -152,7 +152,7 @@ async def test_a_page_holds_nothing_that_its_policy_forbids(site: Site, path: st
         assert not [name for name in element.attributes if name.startswith("on")]
 
 
-@pytest.mark.parametrize("path", ["/", "/room", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/room", "/help", "/nowhere"])
 @pytest.mark.gen_test
 async def test_a_page_loads_nothing_but_files_under_the_builds_own_path(site: Site, path: str) -> None:
     page = Page((await site.get(path)).body.decode())
@@ -162,13 +162,20 @@ async def test_a_page_loads_nothing_but_files_under_the_builds_own_path(site: Si
     assert all(str(source).startswith(f"/static/{site.build}/") for source in (*sources, *links))
 
 
-@pytest.mark.parametrize(("path", "entrance"), [("/", "js/login.js"), ("/room", "js/room.js")])
+@pytest.mark.parametrize(
+    ("path", "files"),
+    [
+        ("/", ["js/login.js", "css/site.css"]),
+        ("/room", ["js/room.js", "css/site.css", "css/room.css"]),
+        ("/help", ["js/help.js", "css/site.css"]),
+    ],
+)
 @pytest.mark.gen_test
-async def test_entrance_and_style_are_held_to_their_hashes(site: Site, path: str, entrance: str) -> None:
+async def test_entrance_and_styles_are_held_to_their_hashes(site: Site, path: str, files: list[str]) -> None:
     page = Page((await site.get(path)).body.decode())
-    (script,) = [element for element in page.all("script") if "src" in element.attributes]
-    (style,) = [link for link in page.all("link") if link.attributes["rel"] == "stylesheet"]
-    for element, name in ((script, entrance), (style, "css/site.css")):
+    scripts = [element for element in page.all("script") if "src" in element.attributes]
+    styles = [link for link in page.all("link") if link.attributes["rel"] == "stylesheet"]
+    for element, name in zip([*scripts, *styles], files, strict=True):
         digest = base64.b64encode(hashlib.sha384(FILES[name].encode()).digest()).decode()
         assert element.attributes["integrity"] == f"sha384-{digest}"
 
@@ -180,6 +187,7 @@ async def test_the_import_map_names_every_script_under_the_builds_own_path_with_
     assert import_map == {
         "imports": {"socket.io-client": f"/static/{site.build}/vendor/io.js"},
         "integrity": {
+            f"/static/{site.build}/js/help.js": f"sha384-{digest['js/help.js']}",
             f"/static/{site.build}/js/login.js": f"sha384-{digest['js/login.js']}",
             f"/static/{site.build}/js/room.js": f"sha384-{digest['js/room.js']}",
             f"/static/{site.build}/vendor/io.js": f"sha384-{digest['vendor/io.js']}",

@@ -112,7 +112,7 @@ async function begin(context) {
   const self = { room, signer, site: new Uint8Array(16), user, since: () => null };
   const client = new Client(/** @type {any} */ (socket), self, {
     status: (status, why) => told.push(why ? `${status}: ${why}` : status),
-    ...{ serverKey: nothing, connected: nothing, user: nothing, userLeft: nothing, message: nothing },
+    ...{ serverKey: nothing, connected: nothing, user: nothing, userLeft: nothing, message: nothing, typing: nothing },
   });
   client.start();
   return { client, socket, told, member: signer.member };

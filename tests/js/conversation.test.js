@@ -9,10 +9,12 @@ import { Conversation } from "../../static/js/conversation.js";
 import { deriveRoom, makeSigner, sealContent } from "../../static/js/crypto.js";
 
 /**
- * @import { Line, Screen } from "../../static/js/conversation.js"
+ * @import { Screen } from "../../static/js/conversation.js"
  * @import { Room } from "../../static/js/crypto.js"
  * @import { Connected, Message } from "../../static/js/events.js"
+ * @import { Body } from "../../static/js/payload.js"
  * @import { Words } from "../../static/js/sentences.js"
+ * @import { Line } from "../../static/js/showing.js"
  */
 
 const HISTORY_LOST = "warn: The server has lost this room’s history. What you see above is your own copy.";
@@ -47,10 +49,11 @@ class Author {
     this.member = signer.member;
   }
 
-  /** @param {string} text */
-  async writes(text) {
+  /** @param {string | Body} body a text, or what else one does in a message */
+  async writes(body) {
     const { name, seq, prev, seen } = this;
-    const payload = { name, text, at: ++this.at, seq: seq + 1, prev, seen };
+    const said = typeof body === "string" ? { name, text: body } : body;
+    const payload = { ...said, at: ++this.at, seq: seq + 1, prev, seen };
     const sealed = await sealContent(this.room, this.signer, "message", payload);
     this.seq++;
     this.prev = sealed.payloadDigest;
@@ -59,11 +62,18 @@ class Author {
 
   /**
    * @param {number} id
-   * @param {string} text
+   * @param {string | Body} body
    * @returns {Promise<Message>}
    */
-  async says(id, text) {
-    return { id, member: this.member, message: await this.writes(text) };
+  async says(id, body) {
+    return { id, member: this.member, message: await this.writes(body) };
+  }
+
+  /** @param {boolean} on */
+  async types(on) {
+    const payload = { on, at: ++this.at, seq: this.seq, prev: this.prev };
+    const { ciphertext } = await sealContent(this.room, this.signer, "typing", payload);
+    return { member: this.member, typing: ciphertext };
   }
 
   async user(name = this.name) {
@@ -102,6 +112,36 @@ class Sheet {
   }
 
   change() {}
+  /** @type {[member: string, on: boolean][]} */
+  typists = [];
+  /** @type {unknown[][]} */
+  changes = [];
+
+  /**
+   * @param {string} member
+   * @param {boolean} on
+   */
+  typing(member, on) {
+    this.typists.push([member, on]);
+  }
+
+  timer() {}
+
+  /** @param {...unknown} told */
+  edit(...told) {
+    this.changes.push(["edit", ...told]);
+  }
+
+  /** @param {...unknown} told */
+  erase(...told) {
+    this.changes.push(["erase", ...told]);
+  }
+
+  /** @param {...unknown} told */
+  react(...told) {
+    this.changes.push(["react", ...told]);
+  }
+
   retag() {}
   ciphertext() {}
 
@@ -152,7 +192,7 @@ async function begin() {
     async joins({ log = [], last = log.at(-1)?.id ?? 0, ...rest } = {}) {
       const first = last - log.length + 1;
       const { member } = self;
-      conversation.connected({ member, epoch: EPOCH, first, last, ttl: null, users, log, ...rest });
+      conversation.connected({ member, epoch: EPOCH, first, last, ttl: null, timer: 0, users, log, ...rest });
       await conversation.settled;
     },
     /** @param {Message[]} messages */
@@ -346,4 +386,79 @@ test("what the server shows as somebody else's history is an alarm", async () =>
   await hears(await bob.says(2, "I saw another"));
   assert.deepEqual(sheet.texts, ["one", "I saw another"]);
   assert.match(sheet.said.join(), /alarm: The server shows people different histories/);
+});
+
+test("changes reach the screen in the order of the feed, each by whom it was signed", async () => {
+  const { self, ann, bob, sheet, joins, hears } = await begin();
+  await joins({ users: [await self.user(), await ann.user(), await bob.user()] });
+  await hears(
+    await ann.says(1, "one"),
+    await bob.says(2, { react: [ann.member, 1], sign: "👍", on: true }),
+    await ann.says(3, { edit: 1, text: "another" }),
+    await bob.says(4, "mine"),
+    // Nothing but their own can be meant: Bob's number 1 was the sign.
+    await bob.says(5, { erase: 1 }),
+    await self.says(6, "own"),
+    await self.says(7, { erase: 1 }),
+  );
+  assert.deepEqual(sheet.changes, [
+    ["react", [ann.member, 1], { member: bob.member, name: "Bob" }, "👍", true],
+    ["edit", [ann.member, 1], "another"],
+    ["erase", [bob.member, 1]],
+    ["erase", [self.member, 1]],
+  ]);
+  assert.deepEqual(sheet.texts, ["one", "mine"]);
+  assert.deepEqual(sheet.said, []);
+});
+
+test("a change that the server repeats changes nothing, and one that it withholds is missed", async () => {
+  const { ann, sheet, joins, hears } = await begin();
+  await joins();
+  const edit = await ann.says(1, "one").then(async (one) => {
+    await hears(one);
+    return ann.says(2, { edit: 1, text: "two" });
+  });
+  await hears(edit, { ...edit, id: 3 });
+  assert.equal(sheet.changes.length, 1);
+  await ann.writes({ erase: 1 });
+  await hears(await ann.says(4, "after"));
+  assert.deepEqual(sheet.said, ["warn: 1 message of <Ann> is missing"]);
+});
+
+test("who types is told of if they are here and have signed it, until they speak or leave", async () => {
+  const { ann, bob, self, sheet, conversation, joins, hears } = await begin();
+  await joins();
+  /** @param {{member: string, typing: string}[]} said */
+  const typed = async (...said) => {
+    for (const typing of said) conversation.typing(typing);
+    await conversation.settled;
+    return sheet.typists.splice(0);
+  };
+  const on = await ann.types(true);
+  assert.deepEqual(await typed(on, on), [[ann.member, true]]);
+  assert.deepEqual(await typed(await ann.types(false)), [[ann.member, false]]);
+  const forged = { ...(await ann.types(true)), member: self.member };
+  assert.deepEqual(await typed(await bob.types(true), forged, await self.types(true), { ...on, typing: "nothing" }), []);
+  await hears(await ann.says(1, "said"));
+  assert.deepEqual(sheet.typists.splice(0), [[ann.member, false]]);
+  conversation.userLeft({ member: ann.member });
+  await conversation.settled;
+  assert.deepEqual(sheet.typists.splice(0), [[ann.member, false]]);
+});
+
+test("what people and the server want of vanishing: the shorter time counts, and who has set it is told", async () => {
+  const { ann, sheet, joins, hears } = await begin();
+  await joins({ ttl: 0, timer: 3600 });
+  assert.equal(sheet.seconds, 3600);
+  await hears(await ann.says(1, { fade: 300 }));
+  assert.equal(sheet.seconds, 300);
+  await hears(await ann.says(2, { fade: 0 }));
+  assert.equal(sheet.seconds, 0);
+  assert.deepEqual(sheet.said, [
+    "told: <Ann> has set messages to vanish from here after 5 minutes.",
+    "told: <Ann> has set messages to stay.",
+  ]);
+  await joins({ ttl: 60, timer: 300, log: [await ann.says(3, { fade: 30 })] });
+  assert.equal(sheet.seconds, 60);
+  assert.equal(sheet.said.length, 3); // the server's own
 });

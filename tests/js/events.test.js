@@ -8,7 +8,7 @@ import * as events from "../../static/js/events.js";
 const MEMBER = "A".repeat(43);
 const EPOCH = "A".repeat(22);
 const MESSAGE = { id: 1, member: MEMBER, message: "c" };
-const EMPTY = { member: MEMBER, epoch: EPOCH, first: 1, last: 0, ttl: null, users: [], log: [] };
+const EMPTY = { member: MEMBER, epoch: EPOCH, first: 1, last: 0, ttl: null, timer: 0, users: [], log: [] };
 
 test("what an honest server says is read", () => {
   const full = { ...EMPTY, first: 3, last: 5, ttl: 60.5, users: [{ member: MEMBER, user: "u" }], log: [3, 4, 5].map((id) => ({ ...MESSAGE, id })) };
@@ -29,6 +29,8 @@ test("what no honest server says is refused", () => {
     { last: 1.5 },
     { ttl: -1 },
     { ttl: "1" },
+    { timer: -1 },
+    { timer: null },
     { users: {} },
     { users: [null] },
     { users: Array(10_001).fill({ member: MEMBER, user: "u" }) },

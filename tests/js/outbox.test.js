@@ -28,7 +28,8 @@ class Owner {
    * @param {Draft} draft
    * @param {Head} head
    */
-  async seal({ text }, { seq, prev }) {
+  async seal({ wanted }, { seq, prev }) {
+    const text = "text" in wanted ? wanted.text : "";
     this.seals++;
     const payload = `${text} ${seq + 1} ${prev || "-"}`;
     const bytes = new TextEncoder().encode(payload);
@@ -93,7 +94,7 @@ async function later(ms) {
  * @param {string[]} texts
  */
 async function write(outbox, ...texts) {
-  for (const text of texts) outbox.add({ id: text, text });
+  for (const text of texts) outbox.add({ id: text, wanted: { text } });
   await settled();
 }
 

@@ -40,6 +40,8 @@ const view = {
   people: { set: (people) => tell("people", people.map((person) => person.name).sort()) },
   addNotice: (id, words, kind) => tell("notice", id, sentence(words), kind),
   addCiphertext() {},
+  showTyping() {},
+  noticing: { heard() {} },
 };
 
 const screen = new Screen(view, makeFilter({ punctuation: "", linkTraces: [] }));

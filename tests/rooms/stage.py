@@ -141,7 +141,7 @@ class FarBroker:
         self._memory = memory
         self.before, self.after = Gate(), Gate()
         self.start, self.close = memory.start, memory.close
-        self.change, self.publish, self.signal = memory.change, memory.publish, memory.signal
+        self.change, self.publish, self.signal, self.keep = memory.change, memory.publish, memory.signal, memory.keep
 
     async def join(self, room: RoomAddress, member: Member) -> None:
         await self.before.passed()

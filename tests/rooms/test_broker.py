@@ -310,6 +310,46 @@ async def test_messages_age(start: Start) -> None:
     assert await feed.log() == []
 
 
+async def test_people_have_their_messages_age_sooner_and_not_later_than_the_limit(start: Start) -> None:
+    feed = await start(message_ttl=60)
+    await feed.join(ann())
+    await feed.publish("first")
+    feed.clock.advance(25)
+    await feed.publish("second")
+    await feed.broker.keep(ROOM, ANN, "a1", 20)
+    assert await feed.log() == ["second"]
+    feed.clock.advance(20)
+    assert await feed.log() == []
+    await feed.broker.keep(ROOM, ANN, "a1", 3600)
+    await feed.publish("third")
+    feed.clock.advance(59)
+    assert await feed.log() == ["third"]
+    feed.clock.advance(1)
+    assert await feed.log() == []
+    joined = await feed.join(bob())
+    assert joined.snapshot.timer == 3600
+    await feed.broker.keep(ROOM, ANN, "a1", 0)
+    assert (await feed.join(bob("b2"))).snapshot.timer == 0
+    await refused(ErrorCode.NOT_IN_ROOM, feed.broker.keep(ROOM, ANN, "a0", 20))
+
+
+async def test_a_timer_alone_has_messages_age(start: Start) -> None:
+    feed = await start()
+    await feed.join(ann())
+    await feed.publish("one")
+    feed.clock.advance(100)
+    assert await feed.log() == ["one"]
+    await feed.broker.keep(ROOM, ANN, "a1", 60)
+    assert await feed.log() == []
+    await feed.publish("two")
+    feed.clock.advance(60)
+    assert await feed.log() == []
+    await feed.broker.leave(ROOM, ANN, "a1")
+    feed.clock.advance(4000)
+    assert feed.clock.pending == 0
+    assert (await feed.join(ann())).snapshot.timer == 0
+
+
 async def test_an_aged_message_is_not_shown_even_if_the_timer_is_late(start: Start) -> None:
     feed = await start(message_ttl=60)
     await feed.join(ann())

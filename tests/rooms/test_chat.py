@@ -23,7 +23,7 @@ from tests.rooms.stage import AMPLE, LIMITS, POLICY, QUOTAS, Tab, company, messa
 HOUSE = Path(__file__).resolve().parent.parent.parent
 OUTSIDE = {"error": "not-in-room"}
 BAD = {"error": "bad-request"}
-COMMANDS = ["send_message", "typing", "update_user", "leave-room", "disconnect_user"]
+COMMANDS = ["send_message", "typing", "update_user", "set_timer", "leave-room", "disconnect_user"]
 
 
 # Before anybody joins
@@ -106,6 +106,7 @@ async def test_connected_holds_what_the_protocol_says() -> None:
         "first": 1,
         "last": 0,
         "ttl": 60,
+        "timer": 0,
         "users": [{"member": ann.member, "user": b64(ann.user)}],
         "log": [],
     }
@@ -118,6 +119,7 @@ async def test_connected_holds_what_the_protocol_says() -> None:
         "first": 1,
         "last": 1,
         "ttl": 60,
+        "timer": 0,
         "users": [{"member": tab.member, "user": b64(tab.user)} for tab in (ann, bob)],
         "log": [{"id": 1, "member": ann.member, "message": b64(said)}],
     }
@@ -248,6 +250,9 @@ async def test_one_room_never_hears_of_another() -> None:
         ("typing", 0, "bad-request"),
         ("update_user", 12 + 1024 + 16, "bad-request"),
         ("update_user", 70_000, "too-large"),
+        ("set_timer", 0, "bad-request"),
+        ("set_timer", 3, "bad-request"),
+        ("set_timer", 5, "bad-request"),
         ("leave-room", 1, "bad-request"),
         ("disconnect_user", 12 + 512 + 16, "bad-request"),
     ],

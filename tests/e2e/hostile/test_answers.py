@@ -43,7 +43,7 @@ async def test_who_is_not_let_in_is_told_why(scene: Scene, code: str) -> None:
     scene.line(scene.bob).cut()
     await scene.bob.reaches("offline")
     with scene.server.lying(ack=refuse, connected=nothing):
-        await scene.bob.page.locator("#reconnect").click()
+        await scene.bob.page.locator("#reconnect").dispatch_event("click")
         await scene.bob.reaches("stopped")
         await expect(scene.bob.detail).to_have_text(REASONS.get(code, NOT_LET_IN))
     # What may be a server that has just got a new key is tried again at once, anything else is not.
@@ -56,7 +56,7 @@ async def test_who_comes_when_many_do_tries_again_by_itself(scene: Scene) -> Non
     scene.line(scene.bob).cut()
     await scene.bob.reaches("offline")
     with scene.server.lying(ack=lambda _: [("ack", {"error": "rate-limited"})], connected=nothing):
-        await scene.bob.page.locator("#reconnect").click()
+        await scene.bob.page.locator("#reconnect").dispatch_event("click")
         await expect(scene.bob.detail).to_have_text("The server lets in a few at a time. This page goes on trying.")
         await scene.bob.reaches("offline")
     await scene.bob.page.clock.run_for(8_000)
@@ -112,7 +112,7 @@ async def test_a_key_that_is_not_the_protocols_is_not_used(scene: Scene, key: Ca
     await scene.bob.reaches("offline")
     with scene.server.lying(send_public_key=lambda _: [("send_public_key", pem)]):
         before = len(scene.server.lines)
-        await scene.bob.page.locator("#reconnect").click()
+        await scene.bob.page.locator("#reconnect").dispatch_event("click")
         await scene.bob.reaches("stopped")
         await expect(scene.bob.detail).to_have_text(NOT_LET_IN)
     assert all(line.honest[1:] == [] for line in scene.server.lines[before:])
@@ -146,7 +146,7 @@ async def test_a_server_that_says_nothing_is_not_waited_for(scene: Scene, withhe
     scene.line(scene.bob).cut()
     await scene.bob.reaches("offline")
     with scene.server.lying(None, **{withheld: withhold}):
-        await scene.bob.page.locator("#reconnect").click()
+        await scene.bob.page.locator("#reconnect").dispatch_event("click")
         for tries in (1, 2, 3):
             await scene.server.until(partial(lambda tries: withheld_from == tries, tries))
             await scene.bob.reaches("connecting")

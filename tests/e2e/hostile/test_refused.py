@@ -67,6 +67,7 @@ async def test_a_browser_that_forbids_copying_is_spoken_of(scene: Scene) -> None
     async with clipboards(scene, scene.bob, "denied"):
         await failed.get_by_role("button", name="Copy").click()
         await expect(scene.bob.page.locator("#say-seen")).to_contain_text("did not allow copying")
+        await scene.bob.page.locator("#invite-toggle").click()
         await scene.bob.page.locator("#copy-room").click()
         await expect(scene.bob.page.locator("#say-seen span")).to_have_count(1)
     await failed.get_by_role("button", name="Discard").click()
