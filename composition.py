@@ -33,7 +33,7 @@ from rooms.chat import ChatNamespace
 from rooms.guest import Policy
 from rooms.hub import Hub
 from rooms.join import Door
-from rooms.limits import Quotas, Rate, Traffic
+from rooms.limits import Flow, Quotas, Rate, Traffic
 from rooms.model import MAX_TEXT
 from rooms.tally import Tally
 from settings import Settings
@@ -129,6 +129,7 @@ class Site:
             label_filtered=chosen.label_filtered,
             label_link=chosen.label_link,
             max_text=MAX_TEXT,
+            max_file=chosen.max_file,
         )
         application = tornado.web.Application(
             routes(assets, facts, salt, self.connections, self._lines, chosen.allowed_origins, self.addresses),
@@ -196,7 +197,11 @@ def _timing(chosen: Settings) -> Timing:
 
 
 def _policy(chosen: Settings) -> Policy:
-    return Policy(chosen.grace_time, chosen.message_ttl, chosen.join_timeout, _quotas(chosen))
+    return Policy(chosen.grace_time, chosen.message_ttl, chosen.join_timeout, _quotas(chosen), _flow(chosen))
+
+
+def _flow(chosen: Settings) -> Flow:
+    return Flow(chosen.max_file, *chosen.file_rate)
 
 
 def _quotas(chosen: Settings) -> Quotas:

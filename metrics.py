@@ -54,6 +54,7 @@ class SiteCollector(Collector):
             GaugeMetricFamily("chatsite_outbox_bytes_max", "Most bytes that ever waited for a client", tally.outbox),
             GaugeMetricFamily("chatsite_memory_blocks", "Small blocks of memory in use now", sys.getallocatedblocks()),
             CounterMetricFamily("chatsite_messages", "Messages taken", tally.messages),
+            CounterMetricFamily("chatsite_chunks", "Chunks of files passed on", tally.chunks),
             CounterMetricFamily("chatsite_deliveries", "Events told to members of rooms", tally.deliveries),
             CounterMetricFamily("chatsite_received_bytes", "Bytes from clients", tally.received),
             CounterMetricFamily("chatsite_sent_bytes", "Bytes to clients", tally.sent),

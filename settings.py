@@ -68,6 +68,15 @@ def _rate(per_second: float, at_once: float, least: int = 1) -> Any:
     )
 
 
+def _flow(each: float, all_: float) -> Any:
+    """Two numbers: bytes a second to one address, and to all of them."""
+    return _setting(
+        (float(each), float(all_)),
+        "a list of two numbers of bytes a second: to one address, 65536 or more, and to all, no less than that",
+        lambda value: len(value) == 2 and 65_536 <= value[0] <= value[1] <= MOST,
+    )
+
+
 def _is_network(value: str) -> bool:
     try:
         ipaddress.ip_network(value)
@@ -136,6 +145,8 @@ class Settings:
     outbox_bytes: int = _whole(1_000_000, 10_000, 1_000_000_000)
     room_log_bytes: int = _whole(2_000_000, 100_000, 1_000_000_000)
     log_bytes: int = _whole(250_000_000, 100_000, 1_000_000_000_000)
+    max_file: int = _whole(52_428_800, 0, 1_000_000_000)
+    file_rate: tuple[float, float] = _flow(8_000_000, 40_000_000)
     joins_per_connection: int = _whole(3, 1, 1000)
     joins_per_address: tuple[float, float] = _rate(20, 1000)
     joins_per_room: tuple[float, float] = _rate(20, 1000)

@@ -8,9 +8,14 @@ import base64
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import brotli
+
+TEXTS = frozenset({".css", ".js", ".json", ".svg", ".txt", ".webmanifest"})
+LONG_BYTES = 100_000
+"""Of libraries; to make one as small as can be would take seconds."""
 IMPORTS = "vendor/imports.json"
 """Bare specifier -> file in vendor/, written at install time."""
 
@@ -29,10 +34,18 @@ class Assets:
     build: str
     import_map: str
     integrity: Mapping[str, str]
+    _small: dict[str, bytes] = field(default_factory=dict, repr=False, compare=False)
 
     def url(self, path: str) -> str:
         """Where a browser finds a file of the folder."""
         return f"/static/{self.build}/{path}"
+
+    def small(self, path: str) -> bytes | None:
+        """A text of the folder in Brotli, made when it is first asked for. Source: RFC 7932."""
+        if path not in self._small and Path(path).suffix in TEXTS:
+            data = (self.root / path).read_bytes()
+            self._small[path] = brotli.compress(data, quality=11 if len(data) < LONG_BYTES else 5)
+        return self._small.get(path)
 
     def import_map_source(self) -> str:
         """The source expression that lets exactly this inline import map run. Source: CSP level 3, section 2.3.1."""

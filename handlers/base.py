@@ -29,8 +29,8 @@ def page_policy(import_map_source: str) -> str:
     """The policy of pages: own scripts, and the one inline element that cannot be a file."""
     return (
         f"default-src 'none'; script-src 'self' {import_map_source}; style-src 'self'; img-src 'self' blob:; "
-        "connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; "
-        "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types chatsite"
+        "media-src blob:; connect-src 'self'; worker-src 'self'; manifest-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types chatsite"
     )
 
 

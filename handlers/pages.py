@@ -8,7 +8,7 @@ import bleach
 import tornado.web
 
 from handlers.assets import Assets
-from handlers.base import SCRIPT_POLICY, BaseHandler, LastHandler, page_policy
+from handlers.base import SCRIPT_POLICY, SECURITY_HEADERS, BaseHandler, LastHandler, page_policy
 from handlers.connections import Connections
 
 LABEL_TAGS = frozenset({"abbr", "b", "code", "em", "i", "small", "strong", "u"})
@@ -22,13 +22,14 @@ YEAR_SECONDS = 31_536_000
 
 @dataclass(frozen=True, slots=True)
 class PageFacts:
-    """What the pages are told: the filters' rules and labels, and the longest text."""
+    """What the pages are told: the filters' rules and labels, the longest text and the largest file (0: none)."""
 
     filter_punctuation: str
     filter_links: tuple[str, ...]
     label_filtered: str
     label_link: str
     max_text: int
+    max_file: int
 
 
 def clean_label(markup: str) -> str:
@@ -56,6 +57,7 @@ class PageHandler(BaseHandler):
             filter_punctuation=self._facts.filter_punctuation,
             filter_links=json.dumps(self._facts.filter_links),
             max_text=self._facts.max_text,
+            max_file=self._facts.max_file,
         )
 
 
@@ -69,6 +71,11 @@ class RoomHandler(PageHandler):
     """The room. The page is the same for every room: which one it is, the server never learns."""
 
     template = "room.html"
+
+    def get(self) -> None:
+        policy = SECURITY_HEADERS["Permissions-Policy"]
+        self.set_header("Permissions-Policy", policy.replace("microphone=()", "microphone=(self)"))
+        super().get()
 
 
 class HelpHandler(PageHandler):
@@ -130,6 +137,26 @@ class AssetHandler(BaseHandler, tornado.web.StaticFileHandler):
         if url_path not in assets.files:
             raise tornado.web.HTTPError(404)
         return super().parse_url_path(url_path)
+
+    async def get(self, path: str, include_body: bool = True) -> None:
+        assets: Assets = self.settings["assets"]
+        self.path = self.parse_url_path(path)
+        small = assets.small(self.path) if self._takes_brotli() else None
+        if small is None:
+            await super().get(path, include_body)
+            return
+        self.absolute_path = self.get_absolute_path(self.root, self.path)
+        self.set_header("Content-Type", self.get_content_type())
+        self.set_header("Content-Encoding", "br")
+        self.set_header("Content-Length", len(small))
+        self.set_header("Vary", "Accept-Encoding")
+        self.set_extra_headers(self.path)
+        self.finish(small if include_body else None)
+
+    def _takes_brotli(self) -> bool:
+        """Whether the whole file may be sent so (RFC 9110, section 12.5.3); a part is one of the file itself."""
+        accepted = self.request.headers.get("Accept-Encoding", "").replace(" ", "").split(",")
+        return "br" in accepted and "Range" not in self.request.headers
 
     def set_extra_headers(self, path: str) -> None:
         self.set_header("Cache-Control", f"public, max-age={YEAR_SECONDS}, immutable")

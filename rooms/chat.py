@@ -9,18 +9,19 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
 from envelope import Channel, EnvelopeError
-from protocol import Frame, Json
+from protocol import Json
 from protocol.namespace import Departure, Socket
+from rooms import events
 from rooms.broker import Broker
 from rooms.clock import Clock
+from rooms.files import Relay, parse_wanted
 from rooms.guest import Grace, Guest, Policy, Stage
 from rooms.hub import Hub
-from rooms.join import JOIN_ROOM, LARGEST_ENVELOPE, LARGEST_JOIN_BODY, Door, Join
+from rooms.join import LARGEST_ENVELOPE, LARGEST_JOIN_BODY, Door, Join
 from rooms.limits import Allowance, Meters, TokenBucket
 from rooms.model import (
     PERSON_CLASSES,
     Changed,
-    Entry,
     ErrorCode,
     Joined,
     Left,
@@ -36,15 +37,10 @@ from rooms.model import (
 )
 from rooms.tally import Tally
 
-GET_PUBLIC_KEY, SEND_PUBLIC_KEY = "get_public_key", "send_public_key"
-SEND_MESSAGE, GET_MESSAGE = "send_message", "get_message"
-TYPING = "typing"
-UPDATE_USER, USER_CHANGED, SET_TIMER = "update_user", "user_changed", "set_timer"
-LEAVE_ROOM, DISCONNECT_USER, USER_LEFT = "leave-room", "disconnect_user", "user_left"
-CONNECTED, NEW_USER = "connected", "new_user"
-
-LEAVING = frozenset({LEAVE_ROOM, DISCONNECT_USER})
+LEAVING = frozenset({events.LEAVE_ROOM, events.DISCONNECT_USER})
 """Never refused for being too many: whoever has talked too much may still go."""
+FREE = LEAVING | {events.GET_CHUNK}
+"""Files have a pace of their own."""
 
 
 class ChatNamespace:
@@ -68,17 +64,19 @@ class ChatNamespace:
         self._clock = clock
         self._run = run
         self._meters = Meters(policy.quotas)
+        self._relay = Relay(policy.files, hub.seat, clock, self._tally)
         self._stopping = False
         self._guests: dict[str, Guest] = {}
         self._grace = Grace(policy.grace_time, clock)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sealed: dict[str, Callable[[Guest, bytes], Coroutine[Any, Any, Json]]] = {
-            SEND_MESSAGE: self._send_message,
-            TYPING: self._typing,
-            UPDATE_USER: self._update_user,
-            SET_TIMER: self._set_timer,
-            LEAVE_ROOM: self._leave_room,
-            DISCONNECT_USER: self._disconnect_user,
+            events.SEND_MESSAGE: self._send_message,
+            events.TYPING: self._typing,
+            events.UPDATE_USER: self._update_user,
+            events.SET_TIMER: self._set_timer,
+            events.GET_CHUNK: self._get_chunk,
+            events.LEAVE_ROOM: self._leave_room,
+            events.DISCONNECT_USER: self._disconnect_user,
         }
 
     async def start(self) -> None:
@@ -89,6 +87,7 @@ class ChatNamespace:
         """Another policy: at once for all that share something, else for clients to come."""
         self._policy, self._meters = policy, Meters(policy.quotas)
         self._grace.seconds = policy.grace_time
+        self._relay.obey(policy.files)
 
     def refuse_all(self) -> None:
         """The server stops. What is asked from now on would be lost with it, so whoever asks is to keep it."""
@@ -97,6 +96,7 @@ class ChatNamespace:
     async def close(self) -> None:
         """No task and no timer of the chat is left behind."""
         self._grace.close()
+        self._relay.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -111,7 +111,7 @@ class ChatNamespace:
         guest = Guest(socket, Allowance(quotas.socket, now), TokenBucket(quotas.refusals, now))
         self._guests[socket.id] = guest
         guest.patience = self._clock.call_later(self._policy.join_timeout, lambda: self._disconnect(guest))
-        socket.emit(SEND_PUBLIC_KEY, self._door.key.pem)
+        socket.emit(events.SEND_PUBLIC_KEY, self._door.key.pem)
 
     async def event(self, socket: Socket, name: str | int, args: list[Json]) -> list[Json]:
         guest = self._guests.get(socket.id)
@@ -121,10 +121,10 @@ class ChatNamespace:
             match args:
                 case [str(sealed)] if isinstance(name, str) and name in self._sealed:
                     return [await self._command(guest, name, sealed)]
-                case [] if name == GET_PUBLIC_KEY:
+                case [] if name == events.GET_PUBLIC_KEY:
                     self._pay(guest, 0)
                     return [self._door.key.pem]
-                case [request] if name == JOIN_ROOM:
+                case [request] if name == events.JOIN_ROOM:
                     return [await self._join(guest, request)]
                 case _:
                     raise Refused(ErrorCode.BAD_REQUEST)
@@ -153,6 +153,7 @@ class ChatNamespace:
         body = self._unseal(guest, guest.channel, name, sealed)
         if name not in LEAVING:
             self._must_go_on()
+        if name not in FREE:
             self._pay(guest, len(body))
         return self._sealed[name](guest, body)
 
@@ -244,6 +245,10 @@ class ChatNamespace:
         await self._broker.keep(guest.room, guest.member, guest.socket.id, parse_timer(body))
         return {}
 
+    async def _get_chunk(self, guest: Guest, body: bytes) -> Json:
+        self._relay.ask(guest, parse_wanted(guest.room, body))
+        return {}
+
     async def _leave_room(self, guest: Guest, body: bytes) -> Json:
         if body:
             raise Refused(ErrorCode.BAD_REQUEST)
@@ -275,17 +280,17 @@ class ChatNamespace:
     def _deliver(self, event: RoomEvent) -> None:
         match event:
             case Posted():
-                self._hub.spread(event.room, [encode_entry(event.entry)])
+                self._hub.spread(event.room, [events.encode_entry(event.entry)])
             case Joined():
                 self._admit(event)
             case Left(room, member):
                 self._grace.end(room, member)
                 self._hub.leave(room, member)
-                self._hub.broadcast(room, USER_LEFT, {"member": member})
+                self._hub.broadcast(room, events.USER_LEFT, {"member": member})
             case Changed(room, who):
-                self._hub.broadcast(room, USER_CHANGED, {"member": who.id, "user": who.user})
+                self._hub.broadcast(room, events.USER_CHANGED, {"member": who.id, "user": who.user})
             case Typed(room, member, ciphertext):
-                self._hub.broadcast(room, TYPING, {"member": member, "typing": ciphertext})
+                self._hub.broadcast(room, events.TYPING, {"member": member, "typing": ciphertext})
 
     def _admit(self, joined: Joined) -> None:
         room, member = joined.room, joined.member
@@ -294,14 +299,14 @@ class ChatNamespace:
         if before is not None:
             self._put_out(before)
         if not joined.returned:
-            self._hub.broadcast(room, NEW_USER, {"member": member.id, "user": member.user})
+            self._hub.broadcast(room, events.NEW_USER, {"member": member.id, "user": member.user})
         guest = self._guests.get(member.seat)
         if guest is None or guest.stage is not Stage.JOINING:
             return
         guest.settle()
         # Seated first: who is too slow even for this is closed by it, and that frees the seat.
         self._hub.enter(room, member.id, guest.socket)
-        guest.socket.emit(CONNECTED, joined.told(guest.since, self._policy.message_ttl))
+        guest.socket.emit(events.CONNECTED, joined.told(guest.since, self._policy.message_ttl))
         guest.since = None
 
     def _put_out(self, socket: Socket) -> None:
@@ -310,10 +315,3 @@ class ChatNamespace:
         if guest is not None:
             guest.go()
         socket.disconnect()
-
-
-def encode_entry(entry: Entry) -> Frame:
-    """A message as an event: what `encode_event` would make of it, in a twentieth of the time. Nothing in base64url has
-    to be escaped."""
-    number, member, message = entry
-    return f'42["{GET_MESSAGE}",{{"id":{number},"member":"{member}","message":"{message}"}}]'

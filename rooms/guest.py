@@ -7,7 +7,7 @@ from enum import Enum, auto
 from envelope import Channel
 from protocol.namespace import Socket
 from rooms.clock import Cancellable, Clock
-from rooms.limits import Allowance, Quotas, TokenBucket
+from rooms.limits import Allowance, Flow, Quotas, TokenBucket
 from rooms.model import ErrorCode, MemberId, Refused, RoomAddress, Since
 
 NOWHERE, NOBODY = RoomAddress(b""), MemberId("")
@@ -16,12 +16,13 @@ NOWHERE, NOBODY = RoomAddress(b""), MemberId("")
 @dataclass(frozen=True, slots=True)
 class Policy:
     """What the operator decides about guests: seconds that a lost line is waited for, that messages are shown (0: no
-    limit), and that a client may stay without joining; and how much may be sent."""
+    limit), and that a client may stay without joining; and how much may be sent, of files apart."""
 
     grace_time: float
     message_ttl: float
     join_timeout: float
     quotas: Quotas
+    files: Flow
 
 
 class Stage(Enum):
@@ -36,13 +37,14 @@ class Stage(Enum):
 @dataclass(slots=True, eq=False)
 class Guest:
     """One connected client. `room`, `member` and `channel` are there from INSIDE on, `since` while JOINING. `patience`
-    ends with it unless it has joined by then."""
+    ends with it unless it has joined by then. `asked`: chunks of files that it waits for."""
 
     socket: Socket
     allowance: Allowance
     refusals: TokenBucket
     stage: Stage = Stage.OUTSIDE
     attempts: int = 0
+    asked: int = 0
     admitted: bool = False
     room: RoomAddress = NOWHERE
     member: MemberId = NOBODY

@@ -120,6 +120,12 @@ class Hub:
             del self._rooms[room]
         return held.socket
 
+    def seat(self, room: RoomAddress, member: MemberId) -> Socket | None:
+        """The socket of a member who is here."""
+        here = self._rooms.get(room)
+        seat = None if here is None else here.seats.get(member)
+        return None if seat is None else seat.socket
+
     def broadcast(self, room: RoomAddress, event: str, *args: Json) -> None:
         """One event for everybody of this room on this node."""
         if room in self._rooms:

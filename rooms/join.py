@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import envelope
 from protocol import ProtocolError, strict_json
+from rooms.events import JOIN_ROOM
 from rooms.model import (
     PERSON_CLASSES,
     ErrorCode,
@@ -19,7 +20,6 @@ from rooms.model import (
     parse_ciphertext,
 )
 
-JOIN_ROOM = "join-room"
 LARGEST_ENVELOPE = 1024
 """Characters; an envelope of RSA-2048 has 342. What is longer is not worth decoding."""
 LARGEST_JOIN_BODY = 4096

@@ -8,6 +8,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+AT_ONCE_SECONDS = 0.5
 LOOKED_AT = 2
 """Buckets that are looked at for each new one: more than come, so that those that are full go in time."""
 
@@ -40,6 +41,15 @@ class Quotas:
     room_joins: Rate
     attempts: int
     refusals: Rate
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """Of files: bytes of the largest (0 for none at all), and bytes a second that go to one address, and to all."""
+
+    largest: int
+    each: float
+    all: float
 
 
 class Bucket(Protocol):
@@ -101,6 +111,28 @@ class Allowance:
 
     def full(self, now: float) -> bool:
         return self._events_full <= now and self._bytes_full <= now
+
+
+class Pace:
+    """A flow of bytes in which everything has its turn, half a second's worth at once. Kept as the time when all that
+    was let in will have gone."""
+
+    __slots__ = ("_free", "_per_second")
+
+    def __init__(self, per_second: float, now: float) -> None:
+        self._per_second = per_second
+        self._free = now
+
+    def wait(self, now: float) -> float:
+        """Seconds until the turn of what comes now."""
+        return max(0.0, self._free - now - AT_ONCE_SECONDS)
+
+    def take(self, now: float, size: int) -> None:
+        """So many bytes are let in."""
+        self._free = max(self._free, now) + size / self._per_second
+
+    def full(self, now: float) -> bool:
+        return self._free <= now
 
 
 class Shared(Generic[_Key, _Bucket]):

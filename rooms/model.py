@@ -39,6 +39,7 @@ class ErrorCode(StrEnum):
     ROOM_FULL = "room-full"
     SERVER_FULL = "server-full"
     UNAVAILABLE = "unavailable"
+    FILE_GONE = "file-gone"
 
 
 class Refused(Exception):

@@ -28,11 +28,12 @@ class Times:
 @dataclass(slots=True, eq=False)
 class Tally:
     """`received`, `sent`: bytes of clients' lines, without HTTP's heads; `refused`: requests by the code or the status
-    that they were answered with; `outbox`: the most bytes that ever waited for one client; `turns`: from a look at what
-    has come over WebSockets to the last write of what follows; `joins`: from the request to the seat, or the refusal;
-    `lag`: what the loop was late by."""
+    that they were answered with; `chunks`: of files, to those who asked for them; `outbox`: the most bytes that ever
+    waited for one client; `turns`: from a look at what has come over WebSockets to the last write of what follows;
+    `joins`: from the request to the seat, or the refusal; `lag`: what the loop was late by."""
 
     messages: int = 0
+    chunks: int = 0
     deliveries: int = 0
     received: int = 0
     sent: int = 0

@@ -200,6 +200,8 @@ GIVEN_UP: Payload = {"void": True, "at": AT, "seq": 3, "prev": DIGEST, "seen": N
 REF: Json = [DIGEST, 1]
 PLACE: Payload = {"at": AT, "seq": 3, "prev": DIGEST, "seen": [7, DIGEST]}
 SIGN: Payload = {**PLACE, "react": REF, "sign": "👍🏽", "on": True}
+FILE: list[Json] = [b64(bytes(16)), 70_000, "image/png", DIGEST, DIGEST]
+FILED: Payload = {**SAID, "text": "a picture.png", "file": FILE}
 USER: Payload = {"name": "می\u200cخواهم", "at": AT, "seq": 0, "prev": ""}
 TYPING: Payload = {"on": True, "at": AT, "seq": 2, "prev": DIGEST}
 PLAIN = json.dumps(SAID, separators=(",", ":")).encode()
@@ -212,6 +214,10 @@ def accepted() -> Iterator[Case]:
     yield opened("the empty text", "message", sealed("message", {**SAID, "text": ""}))
     yield opened("one that was given up", "message", sealed("message", GIVEN_UP))
     yield opened("what somebody does, in answer", "message", sealed("message", {**NEXT, "me": True, "re": REF}))
+    yield opened("a file", "message", sealed("message", FILED))
+    yield opened(
+        "an empty file of no type", "message", sealed("message", {**FILED, "file": [*FILE[:1], 0, "", *FILE[3:]]})
+    )
     yield opened("an edit", "message", sealed("message", {**PLACE, "edit": 2, "text": "Hello again"}))
     yield opened("an erasure", "message", sealed("message", {**PLACE, "erase": 1}))
     for sign in ("👍", "❤️", "👩🏽\u200d🚒", "🇳🇴", "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f"):
@@ -364,6 +370,12 @@ def bad_changes() -> Iterator[tuple[str, Kind, bytes]]:
     edit: Payload = {**PLACE, "text": "x"}
     wrong: list[tuple[Payload, str, list[Json]]] = [
         (SAID, "me", [False, None, 1]),
+        (
+            FILED,
+            "text",
+            ["", ".", " a", "a ", "a.", ".a", "a/b", "a\\b", "a\nb", "a  b", "a\u202eb", "a" * 121, "a\u0301", 1],
+        ),
+        (FILED, "file", [None, {}, [], FILE[:4], [*FILE, 1], *others_of(FILE)]),
         (SAID, "re", [None, [], [DIGEST], [DIGEST, 0], ["x", 1], [DIGEST, 1, 1]]),
         (edit, "edit", numbers),
         (edit, "erase", numbers),
@@ -380,6 +392,14 @@ def bad_changes() -> Iterator[tuple[str, Kind, bytes]]:
                 _json({**payload, key: value}),
             )
     yield "an edit without text", "message", _json({**PLACE, "edit": 1})
+
+
+def others_of(file: list[Json]) -> Iterator[Json]:
+    """With one thing that is none."""
+    for at, wrong in ((0, DIGEST), (1, -1), (1, 1.5), (1, "1"), (2, "image"), (2, "a/" + "b" * 81), (2, None)):
+        yield [*file[:at], wrong, *file[at + 1 :]]
+    for at in (3, 4):
+        yield [*file[:at], file[0], *file[at + 1 :]]
 
 
 def _json(payload: Payload) -> bytes:

@@ -312,12 +312,14 @@ def _body(payload: Payload) -> tuple[str, ...]:
     for first, *rest in (("void",), ("edit", "text"), ("erase",), ("react", "sign", "on"), ("fade",)):
         if first in payload:
             return (first, *rest)
-    return ("name", "text", *(key for key in ("me", "re") if key in payload))
+    return ("name", "text", *(key for key in ("me", "re", "file") if key in payload))
 
 
 def _shaped(kind: Kind, payload: Payload) -> bool:
     keys = _keys(kind, payload)
     if not all(key in payload and _CHECKS[key](payload[key]) for key in keys):
+        return False
+    if "file" in keys and not is_file_name(payload["text"]):
         return False
     seq = payload["seq"]
     earlier = [payload[key] for key in ("edit", "erase") if key in keys]
@@ -332,9 +334,9 @@ def _is_count(value: Json, least: int, most: int = MAX_SAFE) -> bool:
     return isinstance(value, int) and not isinstance(value, bool) and least <= value <= most
 
 
-def _is_digest(value: Json) -> bool:
+def _is_digest(value: Json, size: int = 32) -> bool:
     try:
-        return isinstance(value, str) and len(unb64(value)) == 32
+        return isinstance(value, str) and len(unb64(value)) == size
     except Refused:
         return False
 
@@ -345,6 +347,32 @@ def _is_seen(value: Json) -> bool:
 
 def _is_ref(value: Json) -> bool:
     return isinstance(value, list) and len(value) == 2 and _is_digest(value[0]) and _is_count(value[1], 1)
+
+
+def is_file_name(value: Json) -> bool:
+    """Written apart from the page's way to make one."""
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= 120
+        and value == unicodedata.normalize("NFC", value)
+        and not re.search(r'[\\/:*?"<>|]|^[.\s]|[.\s]$|\s\s|[^\S ]', value)
+        and not _NO_WIDTH.search(value)
+        and all(char in _JOINERS or unicodedata.category(char) not in {"Cc", "Cs", "Zl", "Zp", "Cf"} for char in value)
+    )
+
+
+def _is_file(value: Json) -> bool:
+    if not isinstance(value, list) or len(value) != 5:
+        return False
+    number, size, kind, key, digest = value
+    return (
+        _is_digest(number, 16)
+        and _is_count(size, 0)
+        and isinstance(kind, str)
+        and re.fullmatch(r"(?:[a-z]+/[a-z0-9.+-]{1,80})?", kind) is not None
+        and _is_digest(key)
+        and _is_digest(digest)
+    )
 
 
 def _is_sign(value: Json) -> bool:
@@ -365,6 +393,7 @@ _CHECKS: dict[str, Callable[[Json], bool]] = {
     "void": lambda value: value is True,
     "me": lambda value: value is True,
     "re": _is_ref,
+    "file": _is_file,
     "edit": lambda value: _is_count(value, 1),
     "erase": lambda value: _is_count(value, 1),
     "react": _is_ref,

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import rooms.chat
-import rooms.join
+import rooms.events
 from rooms.model import ErrorCode
 from tests.architecture import (
     DOCUMENT,
@@ -70,7 +69,7 @@ PYTHON = {
     "handlers/eager.py": May(),
     "handlers/line.py": May(("rooms.tally",), ("tornado",), not_even=("os", "time")),
     "handlers/listener.py": May(others=("tornado",), not_even=("os", "time")),
-    "handlers/assets.py": May(not_even=("asyncio", "os", "socket")),
+    "handlers/assets.py": May(others=("brotli",), not_even=("asyncio", "os", "socket")),
     "handlers/pages.py": May(("protocol*", "rooms*", "handlers*"), ("tornado", "bleach")),
     "handlers/*": May(("protocol*", "rooms*", "handlers*"), ("tornado",), not_even=("os", "socket", "time")),
 }
@@ -78,7 +77,18 @@ PYTHON = {
 # Everything in static/js that is not named here knows neither the page nor the network.
 PAGE = frozenset(
     {
-        *("acts.js", "completion.js", "composer.js", "dom.js", "emoji.js", "invite.js", "message.js", "noticing.js"),
+        *(
+            "acts.js",
+            "attach.js",
+            "card.js",
+            "completion.js",
+            "composer.js",
+            "dom.js",
+            "emoji.js",
+            "invite.js",
+            "message.js",
+            "noticing.js",
+        ),
         *("people.js", "shield.js", "stream.js", "theme.js", "view.js", "viewport.js"),
     }
 )
@@ -96,6 +106,9 @@ LIBRARIES = {
 
 EVENTS_SCRIPT = ROOT / "static" / "js" / "events.js"
 COMMANDS, EVENTS, ERRORS = (constants_of_script(EVENTS_SCRIPT, name) for name in ("COMMANDS", "EVENTS", "ERRORS"))
+
+# Some of the events are words that have other uses, too.
+DISTINCTIVE = (COMMANDS | EVENTS) - {"connected", "typing", "chunk"}
 
 each_file = pytest.mark.parametrize("path", PRODUCT, ids=name_of)
 each_script = pytest.mark.parametrize("path", SCRIPTS, ids=name_of)
@@ -213,12 +226,7 @@ def test_whatever_goes_wrong_is_caught_at_the_edges_only(path: Path) -> None:
 
 
 def test_server_browser_and_document_speak_the_same_words() -> None:
-    said = {
-        value
-        for module in (rooms.chat, rooms.join)
-        for name, value in vars(module).items()
-        if name.isupper() and isinstance(value, str)
-    }
+    said = {value for name, value in vars(rooms.events).items() if name.isupper() and isinstance(value, str)}
     assert said == COMMANDS | EVENTS
     assert first_column(DOCUMENT, "client to server") == COMMANDS
     assert first_column(DOCUMENT, "server to client") == EVENTS
@@ -230,16 +238,14 @@ def test_server_browser_and_document_know_the_same_errors() -> None:
 
 @each_file
 def test_an_event_is_named_in_one_python_file(path: Path) -> None:
-    if name_of(path) not in {"rooms/chat.py", "rooms/join.py"}:
-        assert set(strings(path)) & (COMMANDS | EVENTS) == set()
+    if name_of(path) != "rooms/events.py":
+        assert set(strings(path)) & DISTINCTIVE == set()
 
 
 @each_script
 def test_an_event_is_named_in_one_script(path: Path) -> None:
-    # Two of the events are words that the page has other uses for.
-    distinctive = (COMMANDS | EVENTS) - {"connected", "typing"}
     if path != EVENTS_SCRIPT:
-        assert set(re.findall(r"""["'`]([\w-]+)["'`]""", script(path))) & distinctive == set()
+        assert set(re.findall(r"""["'`]([\w-]+)["'`]""", script(path))) & DISTINCTIVE == set()
 
 
 # -- scripts

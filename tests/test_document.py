@@ -14,7 +14,8 @@ import pytest
 
 import handlers.client
 import protocol.socketio
-import rooms.chat
+import rooms.files
+import rooms.join
 import rooms.kept
 import rooms.model
 from handlers.engine import Refusal
@@ -123,7 +124,7 @@ def test_errors_of_requests_are_those_of_the_handlers() -> None:
 def test_limits_are_those_of_the_house() -> None:
     constants = {
         name: value
-        for module in (handlers.client, protocol.socketio, rooms.chat, rooms.model)
+        for module in (handlers.client, protocol.socketio, rooms.files, rooms.join, rooms.model)
         for name, value in vars(module).items()
         if name.isupper()
     }

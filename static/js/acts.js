@@ -74,7 +74,7 @@ export class Acts {
     this.#at = ready ? at : null;
     this.#row.hidden = !ready;
     if (!ready) return;
-    for (const button of this.#buttons) button.hidden = "own" in button.dataset && !message.own;
+    for (const button of this.#buttons) button.hidden = !fits(button.dataset, message);
     this.#ask(false);
     this.#place();
   }
@@ -152,6 +152,14 @@ export class Acts {
     next.tabIndex = -1;
     next.focus();
   }
+}
+
+/**
+ * @param {DOMStringMap} button
+ * @param {Message} message the name of a file is not changed
+ */
+function fits({ own, choice }, message) {
+  return (own === undefined || message.own) && !(choice === "edit" && message.file);
 }
 
 /**

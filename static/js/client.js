@@ -6,11 +6,13 @@ import {
   COMMANDS,
   ERRORS,
   EVENTS,
+  readChunk,
   readConnected,
   readLeft,
   readMessage,
   readTyping,
   readUser,
+  readWanted,
 } from "./events.js";
 
 /**
@@ -18,7 +20,7 @@ import {
  * @import { Bytes } from "./bytes.js"
  * @import { Room, Sealed, Signer } from "./crypto.js"
  * @import { Channel, ServerKey, Since } from "./envelope.js"
- * @import { Connected, Left, Message, Typing, User } from "./events.js"
+ * @import { Chunk, Connected, Left, Message, Typing, User, Wanted } from "./events.js"
  * @import { Answer } from "./outbox.js"
  */
 /**
@@ -33,6 +35,8 @@ import {
  *   userLeft: (left: Left) => void,
  *   message: (message: Message) => void,
  *   typing: (typing: Typing) => void,
+ *   chunk: (chunk: Chunk) => void,
+ *   wanted: (wanted: Wanted) => Promise<unknown>,
  * }} Owner
  */
 
@@ -94,6 +98,8 @@ export class Client {
     this.#hear(EVENTS.userLeft, readLeft, owner.userLeft);
     this.#hear(EVENTS.getMessage, readMessage, owner.message);
     this.#hear(EVENTS.typing, readTyping, owner.typing);
+    this.#hear(EVENTS.chunk, readChunk, owner.chunk);
+    this.#hear(EVENTS.chunkWanted, readWanted, async (wanted, answer) => answer?.(await owner.wanted(wanted)));
   }
 
   start() {
@@ -159,10 +165,10 @@ export class Client {
    * @template T
    * @param {string} event
    * @param {(value: unknown) => T} read
-   * @param {(value: T) => void} act
+   * @param {(value: T, answer?: (value: unknown) => void) => void} act
    */
   #hear(event, read, act) {
-    this.#socket.on(event, (/** @type {unknown} */ value) => {
+    this.#socket.on(event, (/** @type {unknown} */ value, /** @type {unknown} */ answer) => {
       if (event !== EVENTS.connected && !this.#channel) return;
       let said;
       try {
@@ -171,7 +177,7 @@ export class Client {
         this.#give("malformed");
         return;
       }
-      act(said);
+      act(said, typeof answer === "function" ? /** @type {() => void} */ (answer) : undefined);
     });
   }
 

@@ -22,15 +22,11 @@ import * as say from "./sentences.js";
  *   change: (id: string, change: Partial<Line>) => void,
  *   retag: (member: string, tag: string) => void,
  *   notice: (id: string | null, words: Words, kind: "quiet" | "told" | "warn" | "alarm") => void,
- *   unnotice: (id: string) => void,
- *   people: (people: Person[]) => void,
+ *   unnotice: (id: string) => void, people: (people: Person[]) => void,
  *   typing: (member: string, on: boolean) => void,
- *   edit: (ref: Ref, text: string) => void,
- *   erase: (ref: Ref) => void,
+ *   edit: (ref: Ref, text: string) => void, erase: (ref: Ref) => void,
  *   react: (ref: Ref, who: {member: string, name: string}, sign: string, on: boolean) => void,
- *   ciphertext: (text: string) => void,
- *   ttl: (seconds: number) => void,
- *   timer: (seconds: number) => void,
+ *   ciphertext: (text: string) => void, ttl: (seconds: number) => void, timer: (seconds: number) => void,
  * }} Screen
  */
 
@@ -90,6 +86,11 @@ export class Conversation {
   /** When everything that has come so far has been dealt with. */
   get settled() {
     return this.#queue;
+  }
+
+  /** @param {string} member somebody */
+  isHere(member) {
+    return this.#present.has(member);
   }
 
   /** This tab's own tag, which grows when somebody's begins like it. */
@@ -250,12 +251,11 @@ export class Conversation {
     }
     if (!("name" in payload)) return this.#change(member, payload);
     this.#screen.typing(member, false);
-    const { name, text, at, seq, me = false, re } = payload;
+    const { name, text, at, seq, me = false, re, file } = payload;
     if (stands) return;
     const marks = [...(heard.clock ? ["clock differs"] : []), ...(heard.late ? ["arrived late"] : [])];
-    const tag = this.#present.tag(member);
-    const more = { status: /** @type {const} */ ("sent"), marks, past: !live, me, seq, re };
-    this.#screen.line(digest, { member, name, text, tag, hue, at, own, ...more });
+    const more = { status: /** @type {const} */ ("sent"), marks, past: !live, me, seq, re, file };
+    this.#screen.line(digest, { member, name, text, tag: this.#present.tag(member), hue, at, own, ...more });
   }
 
   /**

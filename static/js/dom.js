@@ -25,6 +25,16 @@ export function sentence(words) {
 }
 
 /**
+ * @param {HTMLButtonElement} button
+ * @param {() => void} press
+ */
+export function pressable(button, press) {
+  button.type = "button";
+  button.addEventListener("click", press);
+  return button;
+}
+
+/**
  * @template {Element} T
  * @param {string} id
  * @param {new () => T} type

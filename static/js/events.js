@@ -2,6 +2,8 @@
 
 import { isBytes } from "./bytes.js";
 
+/** @import { Bytes } from "./bytes.js" */
+
 /** What a client says. */
 export const COMMANDS = Object.freeze({
   getPublicKey: "get_public_key",
@@ -10,6 +12,7 @@ export const COMMANDS = Object.freeze({
   typing: "typing",
   updateUser: "update_user",
   setTimer: "set_timer",
+  getChunk: "get_chunk",
   leaveRoom: "leave-room",
   disconnectUser: "disconnect_user",
 });
@@ -23,6 +26,8 @@ export const EVENTS = Object.freeze({
   userLeft: "user_left",
   getMessage: "get_message",
   typing: "typing",
+  chunkWanted: "chunk_wanted",
+  chunk: "chunk",
 });
 
 /** `{"error": code}` in an acknowledgement: a closed set. */
@@ -36,6 +41,7 @@ export const ERRORS = Object.freeze({
   roomFull: "room-full",
   serverFull: "server-full",
   unavailable: "unavailable",
+  fileGone: "file-gone",
 });
 
 /**
@@ -43,6 +49,8 @@ export const ERRORS = Object.freeze({
  * @typedef {{id: number, member: string, message: string}} Message
  * @typedef {{member: string, typing: string}} Typing
  * @typedef {{member: string}} Left
+ * @typedef {{file: string, index: number}} Wanted
+ * @typedef {{member: string, file: string, index: number, chunk?: Bytes, error?: unknown}} Chunk
  * @typedef {{
  *   member: string, epoch: string, first: number, last: number, ttl: number | null, timer: number, users: User[],
  *   log: Message[],
@@ -105,6 +113,27 @@ export function readTyping(value) {
  */
 export function readLeft(value) {
   return { member: readMember(fields(value, "left").member) };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {Wanted}
+ */
+export function readWanted(value) {
+  const { file, index } = fields(value, "wanted");
+  if (!isBytes(file, 16)) throw new TypeError("file");
+  if (!isCount(index, 0)) throw new TypeError("index");
+  return { file, index };
+}
+
+/**
+ * @param {unknown} value
+ * @returns {Chunk}
+ */
+export function readChunk(value) {
+  const { member, chunk, error } = fields(value, "chunk");
+  const binary = chunk instanceof ArrayBuffer ? new Uint8Array(chunk) : undefined;
+  return { member: readMember(member), ...readWanted(value), chunk: binary, error };
 }
 
 /**

@@ -1,9 +1,12 @@
 // Knows how one message looks: its text becomes text nodes, links, and the operator's labels; refuses any other markup, and
 // to know where it stands and who else has spoken.
 
-import { byId, make } from "./dom.js";
+import { cardOf } from "./card.js";
+import { byId, make, pressable } from "./dom.js";
 
 /**
+ * @import { FileRef } from "./payload.js"
+ * @import { Loading } from "./transfers.js"
  * @typedef {{text: string, href?: string, host?: string, mention?: string, style?: "bold"|"italic"|"code"}} Part
  * @typedef {{kind: "text"|"quote"|"code", parts: Part[]}} Block
  * @typedef {{nameParts: string, blocked: boolean, filtered: boolean, blocks: Block[], line: string, called: boolean}} Shown
@@ -12,8 +15,9 @@ import { byId, make } from "./dom.js";
  * @typedef {{id: string, name: string, text: string}} Quote without an id where it is not here
  * @typedef {{member?: string, name: string, text: string, tag: string, hue: number, at: number, own: boolean,
  *   status: "pending"|"sent"|"failed", marks: string[], past?: boolean, me?: boolean, muted: boolean, shown: Shown,
- *   seq?: number, edited?: boolean, erased?: boolean, changing?: boolean, quote?: Quote, signs: Sign[]}} Message
- * @typedef {"retry"|"cancel"|"copy"|"reply"|"edit"|"erase"|"react"|"more"|"go"} Choice
+ *   seq?: number, edited?: boolean, erased?: boolean, changing?: boolean, quote?: Quote, signs: Sign[], file?: FileRef,
+ *   loading?: Loading}} Message
+ * @typedef {"retry"|"cancel"|"copy"|"reply"|"edit"|"erase"|"react"|"more"|"go"|"get"|"stop"} Choice
  * @typedef {(choice: Choice, id: string, detail: string) => void} Act `detail`: of "copy" the text, of "react" the sign
  */
 
@@ -53,6 +57,7 @@ export function showMessage(element, id, message, away, act) {
   nodes.push(timeOf(message.at));
   if (message.quote && !message.erased) nodes.push(quoteOf(message.quote, act));
   nodes.push(text, fate(message.changing ? "pending" : status, own, away));
+  if (message.file && !message.erased && !shown.blocked) nodes.push(cardOf(id, message, act));
   if (message.signs.length) nodes.push(make("p", "signs", ...message.signs.map((sign) => signOf(id, sign, act))));
   if (marks.length) nodes.push(make("p", "marks", ...marks.map((mark) => make("span", "mark", mark))));
   if (status === "failed") {
@@ -61,16 +66,6 @@ export function showMessage(element, id, message, away, act) {
     nodes.push(make("p", "acts", choice("retry", "Try again"), choice("copy", "Copy"), choice("cancel", "Discard")));
   }
   replaceChanged(element, nodes);
-}
-
-/**
- * @param {HTMLButtonElement} button
- * @param {() => void} press
- */
-function pressable(button, press) {
-  button.type = "button";
-  button.addEventListener("click", press);
-  return button;
 }
 
 /**

@@ -79,6 +79,26 @@ export function isText(text) {
   return length(text) <= TEXT_MAX && isWellFormed(text);
 }
 
+const FILE_MAX = 120;
+const EXTENSION = /\.[^.\s]{1,15}$/u;
+
+/**
+ * A file's name as it may be shown and saved: without what hides what a file is, or leads elsewhere.
+ * @param {string} name
+ */
+export function fileName(name) {
+  const seen = [...name].filter((char) => !FORBIDDEN.test(char) && !NO_WIDTH.test(char)).join("");
+  const whole = ends(seen.normalize("NFC").replace(/[\\/:*?"<>|]/g, "_"));
+  if (length(whole) <= FILE_MAX) return whole || "file";
+  const [extension = ""] = EXTENSION.exec(whole) ?? [];
+  return ends([...whole].slice(0, FILE_MAX - length(extension)).join("")) + extension;
+}
+
+/** @param {string} name */
+function ends(name) {
+  return name.replace(/\s+/g, " ").replace(/^[.\s]+|[.\s]+$/g, "");
+}
+
 // One emoji, or several joined into one, or a flag.
 const EMOJI = String.raw`\p{ExtPict}[\ufe0f\p{EMod}]*(?:[\u{e0020}-\u{e007e}]+\u{e007f})?`;
 const SIGN = new RegExp(`^(?:\\p{RI}{2}|${EMOJI}(?:\u200d${EMOJI})*)$`, "u");

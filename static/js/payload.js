@@ -1,7 +1,7 @@
 // Knows what stands inside a room ciphertext, kind by kind; knows no key and no byte of its wrapping.
 
 import { isBytes, text, utf8 } from "./bytes.js";
-import { isSign, isText, isUsername } from "./names.js";
+import { fileName, isSign, isText, isUsername } from "./names.js";
 
 /** @import { Bytes } from "./bytes.js" */
 
@@ -11,8 +11,10 @@ import { isSign, isText, isUsername } from "./names.js";
  * @typedef {Head & {name: string}} User
  * @typedef {Head & {on: boolean}} Typing
  * @typedef {[member: string, seq: number]} Ref the message of a signer with this number
- * @typedef {{name: string, text: string, me?: true, re?: Ref}} Saying `me`: the text tells what its author does; `re`:
- *   what it answers
+ * @typedef {[id: string, size: number, type: string, key: string, sum: string]} FileRef where a file is to be had, and how
+ *   to know it
+ * @typedef {{name: string, text: string, me?: true, re?: Ref, file?: FileRef}} Saying `me`: the text tells what its author
+ *   does; `re`: what it answers; `file`: it is one, and the text its name
  * @typedef {{edit: number, text: string}} Edit another text for the signer's own message of this number
  * @typedef {{erase: number}} Erase
  * @typedef {{react: Ref, sign: string, on: boolean}} React
@@ -27,6 +29,7 @@ import { isSign, isText, isUsername } from "./names.js";
 // The end of the year 9999: later moments make the date libraries of some languages throw, JavaScript's soon after.
 const MAX_AT = 253_402_300_799_999;
 const MAX_FADE = 31_536_000;
+const TYPE = /^(?:[a-z]+\/[a-z0-9.+-]{1,80})?$/;
 
 /**
  * @template {Kind} K
@@ -88,7 +91,7 @@ const CHECKS = Object.freeze({
  * @returns {Body}
  */
 function readBody(fields) {
-  const { edit, erase, react, sign, on, fade, me, re, seq } = fields;
+  const { edit, erase, react, sign, on, fade, me, re, file, seq } = fields;
   // Only what was said before can be changed.
   if (edit !== undefined) return { edit: readNumber(edit, seq), text: readText(fields) };
   if (erase !== undefined) return { erase: readNumber(erase, seq) };
@@ -101,7 +104,11 @@ function readBody(fields) {
     return { fade };
   }
   if (me !== undefined && me !== true) throw new TypeError("me");
-  const more = { ...(me ? { me } : {}), ...(re === undefined ? {} : { re: readRef(re) }) };
+  const more = {
+    ...(me ? { me } : {}),
+    ...(re === undefined ? {} : { re: readRef(re) }),
+    ...(file === undefined ? {} : { file: readFile(fields) }),
+  };
   return { name: readName(fields), text: readText(fields), ...more };
 }
 
@@ -118,6 +125,18 @@ function readText({ text }) {
 function readRef(ref) {
   if (!Array.isArray(ref) || ref.length !== 2 || !isBytes(ref[0], 32)) throw new TypeError("ref");
   return [ref[0], readNumber(ref[1], Infinity)];
+}
+
+/**
+ * @param {Fields} fields
+ * @returns {FileRef}
+ */
+function readFile({ file, text }) {
+  if (!Array.isArray(file) || file.length !== 5 || fileName(text) !== text) throw new TypeError("file");
+  const [id, size, type, key, sum] = file;
+  if (!isBytes(id, 16) || !isBytes(key, 32) || !isBytes(sum, 32)) throw new TypeError("file");
+  if (!Number.isSafeInteger(size) || size < 0 || typeof type !== "string" || !TYPE.test(type)) throw new TypeError("file");
+  return [id, size, type, key, sum];
 }
 
 /**

@@ -182,6 +182,11 @@ async function enter(view, { name, roomName }) {
   });
   view.on("offers", (before, names) => [...commandsFor(before), ...mentionsFor(before, names)]);
   view.on("timer", tab.setTimer);
+  view.on("files", (files) => {
+    for (const file of files) tab.share(file).catch(() => view.tell(`${file.name} could not be read.`));
+  });
+  view.on("get", (id) => tab.transfers.get(id));
+  view.on("stop", (id) => tab.transfers.stop(id));
   view.on("mute", (member, muted) => screen.mute(member, muted));
   view.on("retry", tab.retry);
   view.on("cancel", (id) => screen.remove(id));

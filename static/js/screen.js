@@ -13,9 +13,8 @@ import { AGAIN_MS } from "./typist.js";
  * @import { Person } from "./people.js"
  * @import { Words } from "./sentences.js"
  * @import { Line, Options } from "./showing.js"
+ * @import { Transfers } from "./transfers.js"
  * @import { RoomView } from "./view.js"
- */
-/**
  * @typedef {"quiet" | "told" | "warn" | "alarm"} NoticeKind
  */
 
@@ -49,6 +48,8 @@ export class Screen {
   /** @type {Map<string, ReturnType<typeof setTimeout>>} */
   #typing = new Map();
   #ttlMs = 0;
+  /** @type {Pick<Transfers, "came" | "left"> | undefined} */
+  files;
 
   /**
    * @param {RoomView} view
@@ -98,6 +99,7 @@ export class Screen {
     const [muted, shown] = [this.#muted.has(line.member), this.#showing.line(line)];
     this.#view.stream.addMessage(id, { ...line, muted, shown, quote: this.#quote(line), signs: [] });
     if (!line.own && !line.past && !muted) this.#view.noticing.heard();
+    if (!muted) this.files?.came(id, line);
   }
 
   /**
@@ -160,7 +162,8 @@ export class Screen {
    */
   edit(ref, text) {
     const id = this.#ids.get(key(ref)) ?? "";
-    if (!this.#lines.get(id)?.erased) this.change(id, { text, edited: true });
+    const { erased, file } = this.#lines.get(id) ?? {};
+    if (!erased && !file) this.change(id, { text, edited: true });
   }
 
   /** @param {Ref} ref */
@@ -168,7 +171,8 @@ export class Screen {
     const id = this.#ids.get(key(ref));
     if (id === undefined) return;
     this.#signs.forget(id);
-    this.change(id, { text: "", erased: true });
+    this.files?.left(id);
+    this.change(id, { text: "", erased: true, file: undefined, loading: undefined });
     this.#showSigns(id);
   }
 
@@ -223,6 +227,7 @@ export class Screen {
   /** @param {string} id */
   remove(id) {
     const line = this.#lines.get(id);
+    this.files?.left(id);
     this.#characters -= line?.text.length ?? 0;
     if (line?.seq !== undefined) this.#ids.delete(key([line.member, line.seq]));
     this.#signs.forget(id);

@@ -7,11 +7,12 @@ import { splitMentions } from "./mentions.js";
  * @import { Filter } from "./filters.js"
  * @import { Block } from "./markdown.js"
  * @import { Part, Shown } from "./message.js"
- * @import { Ref } from "./payload.js"
+ * @import { FileRef, Ref } from "./payload.js"
+ * @import { Loading } from "./transfers.js"
  * @import { Words } from "./sentences.js"
  * @typedef {{member: string, name: string, text: string, tag: string, hue: number, at: number, own: boolean,
  *   status: "pending" | "sent" | "failed", marks: string[], past?: boolean, me?: boolean, seq?: number, re?: Ref,
- *   edited?: boolean, erased?: boolean, changing?: boolean}} Line `past`: said before this tab came (back); `me`: what its
+ *   edited?: boolean, erased?: boolean, changing?: boolean, file?: FileRef, loading?: Loading}} Line `past`: said before this tab came (back); `me`: what its
  *   author does; `seq`: its number, once it is in the feed; `changing`: a change of it is on its way
  * @typedef {{links: boolean, characters: boolean}} Options what is allowed
  */
@@ -66,14 +67,17 @@ export class Showing {
    * @param {Line} line
    * @returns {Shown}
    */
-  line({ name, text, own }) {
+  line({ name, text, own, file }) {
     const { links, characters } = this.options;
     const nameParts = this.name(name);
     const blocked = !links && (this.#filter.hasLink(text) || this.#filter.hasLink(name));
     if (blocked) return { nameParts, blocked, filtered: false, blocks: [], line: "…", called: false };
     const kept = characters ? { text, filtered: false } : this.#filter.characters(text);
     const filtered = kept.filtered || (!characters && nameParts !== name);
-    const blocks = parseBlocks(kept.text).map((block) => ({ kind: block.kind, parts: this.#parts(block) }));
+    // The name of a file is what it is, letter by letter.
+    const blocks = file
+      ? [{ kind: /** @type {const} */ ("text"), parts: [{ text: kept.text }] }]
+      : parseBlocks(kept.text).map((block) => ({ kind: block.kind, parts: this.#parts(block) }));
     const called = !own && blocks.some(({ parts }) => parts.some(({ mention }) => mention === this.#reader));
     const words = blocks.map(({ parts }) => parts.map((part) => part.text).join("")).join(" ");
     return { nameParts, blocked, filtered, blocks, line: words.slice(0, EXCERPT).replace(/\s+/g, " "), called };

@@ -4,8 +4,11 @@ import { Client } from "./client.js";
 import { Conversation } from "./conversation.js";
 import { sealContent } from "./crypto.js";
 import { COMMANDS, ERRORS } from "./events.js";
+import { Files } from "./files.js";
+import { fileName } from "./names.js";
 import { Outbox } from "./outbox.js";
 import { CHANGE_LOST } from "./sentences.js";
+import { Transfers } from "./transfers.js";
 
 /**
  * @import { Socket } from "socket.io-client"
@@ -15,12 +18,13 @@ import { CHANGE_LOST } from "./sentences.js";
  * @import { Room, Signer } from "./crypto.js"
  * @import { ServerKey } from "./envelope.js"
  * @import { Wanted } from "./outbox.js"
- * @import { Edit, Erase, Fade, React, Ref } from "./payload.js"
+ * @import { Edit, Erase, Fade, FileRef, React, Ref } from "./payload.js"
  * @import { Line } from "./showing.js"
  */
 /**
  * @typedef {{room: Room, signer: Signer, site: Bytes, name: string}} Who
- * @typedef {Screen & {said: (id: string) => Line | undefined, remove: (id: string) => void}} OwnScreen
+ * @typedef {Screen & {said: (id: string) => Line | undefined, remove: (id: string) => void,
+ *   files?: Pick<Transfers, "came" | "left">}} OwnScreen
  * @typedef {{
  *   status: (status: Status, why?: Why) => void,
  *   serverKey: (key: ServerKey) => void,
@@ -72,7 +76,10 @@ export async function makeTab(socket, { room, signer, site, name }, screen, owne
   const client = new Client(socket, self, {
     async status(status, why) {
       const turn = ++turns;
-      if (status !== "joined") outbox.closed();
+      if (status !== "joined") {
+        outbox.closed();
+        files.interrupted();
+      }
       owner.status(status, why);
       await conversation.settled;
       // By now the line may have broken, and come back with a snapshot that has not been read.
@@ -86,7 +93,12 @@ export async function makeTab(socket, { room, signer, site, name }, screen, owne
     userLeft: (left) => conversation.userLeft(left),
     message: (message) => conversation.message(message),
     typing: (typing) => conversation.typing(typing),
+    chunk: (chunk) => files.chunk(chunk),
+    wanted: (wanted) => files.answer(wanted),
   });
+
+  const files = new Files((body) => client.request(COMMANDS.getChunk, body), (member) => conversation.isHere(member));
+  const transfers = (screen.files = new Transfers(files, screen));
 
   let drafts = 0;
   /** @type {Map<string, string>} drafts that change a line, and which */
@@ -106,13 +118,20 @@ export async function makeTab(socket, { room, signer, site, name }, screen, owne
 
   /**
    * @param {string} text normalised
-   * @param {{me?: boolean, re?: Ref}} [more] whether it tells what this person does; what it answers
+   * @param {{me?: boolean, re?: Ref, file?: FileRef}} [more] whether it tells what this person does; what it answers; the
+   *   file that it is the name of
    */
-  function say(text, { me = false, re } = {}) {
+  function say(text, { me = false, re, file } = {}) {
     const id = `own:${++drafts}`;
-    const line = { member: signer.member, name, text, tag: conversation.tag, hue, at: Date.now(), own: true, me, re };
+    const line = { member: signer.member, name, text, tag: conversation.tag, hue, at: Date.now(), own: true, me, re, file };
     screen.line(id, { ...line, status: "pending", marks: [] });
-    outbox.add({ id, wanted: { text, ...(me ? { me } : {}), ...(re ? { re } : {}) } });
+    outbox.add({ id, wanted: { text, ...(me ? { me } : {}), ...(re ? { re } : {}), ...(file ? { file } : {}) } });
+  }
+
+  /** @param {File} file for whoever wants it, while this tab is here; throws where it cannot be read */
+  async function share(file) {
+    const ref = await files.offer(file);
+    say(fileName(file.name), { file: ref });
   }
 
   /**
@@ -122,6 +141,8 @@ export async function makeTab(socket, { room, signer, site, name }, screen, owne
   function change(line, wanted) {
     const id = `change:${++drafts}`;
     changes.set(id, line);
+    const [file] = screen.said(line)?.file ?? [];
+    if (file && "erase" in wanted) files.withdraw(file);
     screen.change(line, { changing: true });
     outbox.add({ id, wanted });
   }
@@ -170,7 +191,7 @@ export async function makeTab(socket, { room, signer, site, name }, screen, owne
     await client.request(COMMANDS.typing, bytes).catch(() => undefined);
   }
 
-  return { member: signer.member, tag, hue, client, say, change, retry, rename, setTimer, typing };
+  return { member: signer.member, tag, hue, client, say, change, retry, rename, setTimer, typing, share, transfers };
 }
 
 /**

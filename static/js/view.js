@@ -1,6 +1,7 @@
 // Knows the room page's elements and how each state looks; refuses to know keys, the network, or what a server says.
 
 import { Acts } from "./acts.js";
+import { Attach } from "./attach.js";
 import { Composer } from "./composer.js";
 import { byId, make, sentence } from "./dom.js";
 import { EmojiPanel } from "./emoji.js";
@@ -26,7 +27,8 @@ import { keepInView } from "./viewport.js";
  *   option: (name: Option, on: boolean) => void, showKey: () => void, mute: (member: string, muted: boolean) => void,
  *   retry: (id: string) => void, cancel: (id: string) => void, erase: (id: string) => void,
  *   react: (id: string, sign: string) => void, theme: (theme: string) => void,
- *   timer: (seconds: number) => void,
+ *   timer: (seconds: number) => void, files: (files: File[]) => void, get: (id: string) => void,
+ *   stop: (id: string) => void,
  *   offers: (before: string, names: readonly string[]) => Offer[], reconnect: () => void}} Handlers
  */
 
@@ -103,6 +105,7 @@ export class RoomView {
       if (this.#composer.draft.trim() || this.stream.unsent) event.preventDefault();
     });
     new Acts((id) => this.stream.message(id), (choice, id, detail) => this.#act(choice, id, detail));
+    new Attach((files) => this.#handlers.files?.(files), (words) => this.tell(words));
     keepInView();
   }
 
@@ -247,7 +250,9 @@ export class RoomView {
       case "more":
         return void this.#emoji.ask((sign) => this.#handlers.react?.(id, sign));
       case "erase":
-        return this.#handlers.erase?.(id);
+      case "get":
+      case "stop":
+        return this.#handlers[choice]?.(id);
       default:
         this.#composer.focus();
         this.#handlers[choice]?.(id);

@@ -35,6 +35,8 @@ ARGUMENTS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # Who speaks is a tone, and there is nobody to ask whether it may be heard.
+    "--use-fake-device-for-media-stream",
     # A name for the tests' own server; every other host is out of reach, whatever a page may ask for.
     "--host-resolver-rules=MAP chat.test 127.0.0.1, MAP * ~NOTFOUND, EXCLUDE 127.0.0.1, EXCLUDE localhost",
 )

@@ -5,6 +5,7 @@ from playwright.async_api import Page, ViewportSize, expect
 
 from tests.client import talking
 from tests.e2e.pages import DESKTOP, Complaints, Guest, Login, Visits
+from tests.e2e.test_files import file, png
 from tests.programs import ROOT
 from tests.serving import Served
 
@@ -74,6 +75,12 @@ async def test_room(visits: Visits, server: Served, theme: str, size: ViewportSi
         assert await faults(page) == []
         await page.mouse.move(0, 0)
         await guest.allow(links=False, characters=False)
+        assert await faults(page) == []
+        await page.locator("#file").set_input_files(
+            [file("photo.png", png(40, 30), "image/png"), file("a.webm", b"?", "audio/webm")]
+        )
+        await expect(page.locator(".file img")).to_be_visible()
+        await expect(page.locator(".file audio")).to_be_visible()
         assert await faults(page) == []
         await guest.text.press_sequentially("@S")
         await expect(page.locator("#completion li")).to_have_count(1)

@@ -35,7 +35,7 @@ MAX_PAYLOAD = 50_000
 ORIGIN = "https://chat.example"
 PATIENCE = 5.0
 """Seconds until a line that should be at its end counts as hanging."""
-FACTS = PageFacts("!?", ("://",), "filtered", "link", 10_000)
+FACTS = PageFacts("!?", ("://",), "filtered", "link", 10_000, 1_000_000)
 
 
 class Complaints(logging.Handler):

@@ -9,7 +9,8 @@ from typing import cast
 
 import envelope
 from envelope import EnvelopeError
-from rooms.join import JOIN_ROOM, Door
+from rooms.events import JOIN_ROOM
+from rooms.join import Door
 from rooms.model import ErrorCode, Refused
 from tests import reference
 from tests.fuzz.bounds import Mistake

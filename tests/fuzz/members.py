@@ -10,7 +10,8 @@ import envelope
 from handlers.client import Client
 from handlers.connections import Connections
 from protocol.session import CloseReason, Timing, Via
-from rooms.join import JOIN_ROOM, Door, Join
+from rooms.events import JOIN_ROOM
+from rooms.join import Door, Join
 from rooms.model import (
     MESSAGE_CLASSES,
     PERSON_CLASSES,

@@ -31,6 +31,7 @@ FACTS = PageFacts(
     label_filtered="<em>filtered</em><script>alert(1)</script>",
     label_link='<a href="https://x.example">a</a> <b onclick="x()">link</b>',
     max_text=10_000,
+    max_file=1_000_000,
 )
 FILES = {
     "js/room.js": "export {};\n",

@@ -113,6 +113,7 @@ async function begin(context) {
   const client = new Client(/** @type {any} */ (socket), self, {
     status: (status, why) => told.push(why ? `${status}: ${why}` : status),
     ...{ serverKey: nothing, connected: nothing, user: nothing, userLeft: nothing, message: nothing, typing: nothing },
+    ...{ chunk: nothing, wanted: async () => ({}) },
   });
   client.start();
   return { client, socket, told, member: signer.member };

@@ -48,3 +48,29 @@ function accepted(attempt) {
     return undefined;
   }
 }
+
+test("the name of a file hides nothing and leads nowhere", () => {
+  for (const [typed, name] of [
+    ["report.pdf", "report.pdf"],
+    ["../../etc/passwd", "_.._etc_passwd"],
+    ["C:\\windows\\a.exe", "C__windows_a.exe"],
+    ["photo\u202egnp.exe", "photognp.exe"],
+    [" .hidden. ", "hidden"],
+    ["a\n\t b", "a b"],
+    ["e\u0301.txt", "\u00e9.txt"],
+    ["", "file"],
+    ["...", "file"],
+    ["\ud800", "file"],
+    [`${"x".repeat(200)}.tar.gz`, `${"x".repeat(117)}.gz`],
+    ["x".repeat(200), "x".repeat(120)],
+  ])
+    assert.equal(names.fileName(typed), name);
+});
+
+test("the name of a file is its own normal form", () => {
+  for (let round = 0; round < 5_000; round++) {
+    const name = names.fileName(randomText(round % 2 ? 40 : 200));
+    assert.equal(names.fileName(name), name, JSON.stringify(name));
+    assert.ok(name.length > 0 && [...name].length <= 120);
+  }
+});

@@ -18,7 +18,7 @@ from rooms.chat import ChatNamespace
 from rooms.guest import Policy
 from rooms.hub import Hub
 from rooms.join import Door, Join
-from rooms.limits import Quotas, Rate, Traffic
+from rooms.limits import Flow, Quotas, Rate, Traffic
 from rooms.model import Member, MemberId, RoomAddress
 from tests import reference_join
 from tests.fakes import FakeClock, Seated, at_once
@@ -37,7 +37,8 @@ QUOTAS = Quotas(
     attempts=3,
     refusals=Rate(per_second=1, burst=100),
 )
-POLICY = Policy(grace_time=15, message_ttl=0, join_timeout=3600, quotas=QUOTAS)
+FLOW = Flow(largest=10_000_000, each=1e9, all=1e9)
+POLICY = Policy(grace_time=15, message_ttl=0, join_timeout=3600, quotas=QUOTAS, files=FLOW)
 
 Object = dict[str, Any]
 Work = TypeVar("Work")
@@ -74,17 +75,24 @@ class FakeSocket(Seated):
     for_good: bool = False
     breaks: Callable[[], None] | None = None
     """Called instead of the next send: how a consumer that is too slow is closed in the middle of it."""
+    asked: list[tuple[str, Any, Callable[[list[Json]], None]]] = field(default_factory=list)
+    """What it was asked, and what its answer goes to."""
 
     def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
-        raise AssertionError("the chat asks for no acks")
+        if self.connected:
+            (arg,) = args
+            self.asked.append((event, arg, answered))
 
     def send(self, frames: Sequence[Frame], *, last: bool = False) -> None:
         if self.connected and self.breaks is not None:
             breaks, self.breaks = self.breaks, None
             breaks()
         elif self.connected:
-            (frame,) = frames
-            packet = Decoder(1_000_000).feed(str(frame)[1:])
+            decoder = Decoder(1_000_000)
+            first, *attachments = frames
+            packet = decoder.feed(str(first)[1:])
+            for each in attachments:
+                packet = decoder.feed(each)
             assert packet is not None
             name, *args = packet.data
             self.heard.append((name, args[0] if args else None))

@@ -11,9 +11,8 @@ import pytest
 
 from protocol import Json
 from protocol.namespace import Departure
-from rooms import chat as chat_module
+from rooms import events as words
 from rooms.guest import Policy
-from rooms.join import JOIN_ROOM
 from rooms.limits import Rate, Traffic
 from rooms.model import ErrorCode, from_base64url
 from tests.reference import Room, b64, sha256
@@ -23,7 +22,7 @@ from tests.rooms.stage import AMPLE, LIMITS, POLICY, QUOTAS, Tab, company, messa
 HOUSE = Path(__file__).resolve().parent.parent.parent
 OUTSIDE = {"error": "not-in-room"}
 BAD = {"error": "bad-request"}
-COMMANDS = ["send_message", "typing", "update_user", "set_timer", "leave-room", "disconnect_user"]
+COMMANDS = ["send_message", "typing", "update_user", "set_timer", "get_chunk", "leave-room", "disconnect_user"]
 
 
 # Before anybody joins
@@ -496,15 +495,17 @@ def test_all_words_are_those_of_the_protocol() -> None:
     """docs/protocol.md, static/js/events.js and rooms/chat.py know the same events and errors."""
     page = (HOUSE / "docs" / "protocol.md").read_text("utf-8")
     script = (HOUSE / "static" / "js" / "events.js").read_text("utf-8")
-    commands = {chat_module.GET_PUBLIC_KEY, JOIN_ROOM, *COMMANDS}
+    commands = {words.GET_PUBLIC_KEY, words.JOIN_ROOM, *COMMANDS}
     events = {
-        chat_module.SEND_PUBLIC_KEY,
-        chat_module.CONNECTED,
-        chat_module.NEW_USER,
-        chat_module.USER_CHANGED,
-        chat_module.USER_LEFT,
-        chat_module.GET_MESSAGE,
-        chat_module.TYPING,
+        words.SEND_PUBLIC_KEY,
+        words.CONNECTED,
+        words.NEW_USER,
+        words.USER_CHANGED,
+        words.USER_LEFT,
+        words.GET_MESSAGE,
+        words.TYPING,
+        words.CHUNK_WANTED,
+        words.CHUNK,
     }
     for word in commands | events | {code.value for code in ErrorCode}:
         assert f"`{word}`" in page, word

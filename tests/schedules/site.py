@@ -18,9 +18,10 @@ from protocol.namespace import Departure, Socket
 from protocol.session import Timing, Via
 from rooms.broker import Limits, MemoryBroker
 from rooms.chat import LEAVING, ChatNamespace
+from rooms.events import JOIN_ROOM
 from rooms.guest import Policy
 from rooms.hub import Hub
-from rooms.join import JOIN_ROOM, Door, Join
+from rooms.join import Door, Join
 from rooms.limits import Rate, Traffic
 from rooms.model import (
     ErrorCode,
@@ -36,7 +37,7 @@ from rooms.model import (
     to_base64url,
 )
 from tests.fakes import FakeClock
-from tests.rooms.stage import AMPLE, QUOTAS, SITE, Gate, server_key
+from tests.rooms.stage import AMPLE, FLOW, QUOTAS, SITE, Gate, server_key
 from tests.schedules.network import ENDED, Caller, Exchange, Line
 
 ROOM = RoomAddress(b"r" * 32)
@@ -90,7 +91,7 @@ class Site:
         self.presence: list[Presence] = []
         self.way_in = Gate()
         limits = Limits(log_size, 0, EMPTY_ROOM_TTL, room_members=100, rooms=10)
-        policy = Policy(GRACE, 0, JOIN_TIMEOUT, replace(QUOTAS, socket=Traffic(Rate(4, 12), AMPLE)))
+        policy = Policy(GRACE, 0, JOIN_TIMEOUT, replace(QUOTAS, socket=Traffic(Rate(4, 12), AMPLE)), FLOW)
         self.broker = _WritingBroker(self, limits, self.clock)
         self.hub = Hub(lambda call: self.clock.call_later(0, call))
         self.chat = ChatNamespace(OpenDoor(server_key(), SITE), self.broker, self.hub, policy, self.clock, self._run)
