@@ -29,8 +29,8 @@ from tests.attacks.talk import Talk, p99, talk
 from tests.reference import Room
 from tests.serving import Served, kept_port, serve
 
-ROUNDS, QUIET_SECONDS, BEGIN_SECONDS, ATTACK_SECONDS = 2, 1.5, 0.5, 2.5
-REST_SECONDS = 5.5
+ROUNDS, QUIET_SECONDS, BEGIN_SECONDS, ATTACK_SECONDS = 2, 1.2, 0.5, 2.5
+REST_SECONDS = 4.8
 """Until what was cut off is given up (grace_time, empty_room_ttl), and what it has left behind has been collected."""
 EMPTY_ROOMS, ROOM_SECONDS = 100_000, 30
 """Of the long attack; rooms live for so long that there are as many as there may be, and are gone after it."""

@@ -48,8 +48,11 @@ async def test_login(visits: Visits, server: Served, complaints: Complaints, the
     assert await faults(page) == []
 
 
-@pytest.mark.parametrize("size", [DESKTOP, PHONE], ids=["desktop", "phone"])
-@pytest.mark.parametrize("theme", THEMES)
+@pytest.mark.parametrize(
+    ("theme", "size"),
+    [*((theme, PHONE) for theme in THEMES), ("dark", DESKTOP)],
+    ids=["dark-phone", "light-phone", "contrast-phone", "desktop"],
+)
 async def test_room(visits: Visits, server: Served, theme: str, size: ViewportSize) -> None:
     page = await dressed(visits, theme, size)
     guest = await Guest.enter(page, server.url, "room-axe", "Guest")

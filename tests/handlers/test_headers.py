@@ -44,7 +44,10 @@ async def asked(port: int, method: str, path: str) -> Answer:
 
 def protects(answer: Answer, about: str) -> None:
     for name in SECURITY_HEADERS.keys() - {"Content-Security-Policy", "Cache-Control"}:
-        assert answer.headers.get(name.lower()) == SECURITY_HEADERS[name], (about, name)
+        wanted = SECURITY_HEADERS[name]
+        if re.match(r"GET /room(\?.*)?: 200$", about):  # where voice messages are spoken, on this page and no other
+            wanted = wanted.replace("microphone=()", "microphone=(self)")
+        assert answer.headers.get(name.lower()) == wanted, (about, name)
     policy = answer.headers["content-security-policy"]
     assert policy.startswith("default-src 'none'; "), about
     assert "unsafe-inline" not in policy, about
