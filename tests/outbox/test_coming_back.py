@@ -84,6 +84,8 @@ async def test_a_server_that_restarts_again_and_again_while_somebody_writes(
     async with meeting(served) as scene:
         for number in range(4):
             await scene.say(f"{number} before")
+            # What only the server and its writer had would be lost with the server.
+            await scene.reader.sees(*scene.said)
             await asyncio.to_thread(served.stop)
             await scene.say(f"{number} after")
             served = await asyncio.to_thread(serving, state=tmp_path, port=port)
