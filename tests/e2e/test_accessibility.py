@@ -44,6 +44,8 @@ async def test_login(visits: Visits, server: Served, complaints: Complaints, the
     await expect(login.strength).not_to_be_empty()
     await expect(login.username_hint).to_have_text("At least 3 characters.")
     assert await faults(page) == []
+    await page.goto(f"{server.url}/help")
+    assert await faults(page) == []
     await page.goto(f"{server.url}/nowhere")
     assert await faults(page) == []
 
