@@ -69,6 +69,8 @@ export class Attach {
       stream.getTracks().forEach((track) => track.stop());
       if (this.#recorder !== recorder) return; // it was discarded
       this.#end();
+      // A press too short for the microphone gives a file that nothing can play.
+      if (parts.every(({ size }) => size === 0)) return this.#tell("Nothing was recorded.");
       const [type] = recorder.mimeType.split(";");
       const name = `voice-${new Date().toTimeString().slice(0, 5).replace(":", "")}.${type.split("/")[1]}`;
       this.#take([new File(parts, name, { type })]);

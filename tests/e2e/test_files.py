@@ -173,6 +173,7 @@ async def test_a_voice_is_a_file_that_can_be_heard(visits: Visits, server: Serve
     await discard.click()
     await expect(record).to_have_attribute("aria-pressed", "false")
     await record.click()
+    await expect(record).to_have_attribute("aria-pressed", "true")
     await expect(speaker.page.locator("#recorded")).to_have_text("0:01")
     await record.click()
     await expect(speaker.messages).to_have_count(1)
