@@ -4,6 +4,7 @@ import { sizeOf } from "./card.js";
 import { byId } from "./dom.js";
 
 const MAX_SECONDS = 300;
+const MIN_MILLISECONDS = 500;
 
 export class Attach {
   #most = Number(document.body.dataset.maxFile);
@@ -64,20 +65,21 @@ export class Attach {
     const recorder = new MediaRecorder(stream);
     /** @type {Blob[]} */
     const parts = [];
+    const began = Date.now();
     recorder.addEventListener("dataavailable", ({ data }) => parts.push(data));
     recorder.addEventListener("stop", () => {
       stream.getTracks().forEach((track) => track.stop());
       if (this.#recorder !== recorder) return; // it was discarded
       this.#end();
-      // A press too short for the microphone gives a file that nothing can play.
-      if (parts.every(({ size }) => size === 0)) return this.#tell("Nothing was recorded.");
+      // Of a press too short for the microphone comes a head without sound, which nothing can play.
+      if (Date.now() - began < MIN_MILLISECONDS) return this.#tell("Nothing was recorded.");
       const [type] = recorder.mimeType.split(";");
       const name = `voice-${new Date().toTimeString().slice(0, 5).replace(":", "")}.${type.split("/")[1]}`;
       this.#take([new File(parts, name, { type })]);
     });
     this.#recorder = recorder;
     recorder.start();
-    this.#show(Date.now());
+    this.#show(began);
   }
 
   /** @param {number} began */

@@ -189,6 +189,23 @@ async def test_a_voice_is_a_file_that_can_be_heard(visits: Visits, server: Serve
     )
 
 
+async def test_a_press_too_short_for_a_voice_sends_nothing(visits: Visits, server: Served) -> None:
+    context = await visits.context(permissions=["microphone"])
+    speaker = await Guest.enter(await context.new_page(), server.url, "room-short", "Speaker")
+    await speaker.page.locator("#record").evaluate(
+        """(button) => {
+          new MutationObserver((_, observer) => {
+            observer.disconnect();
+            button.click();
+          }).observe(button, { attributeFilter: ["aria-pressed"] });
+          button.click();
+        }"""
+    )
+    await expect(speaker.page.get_by_text("Nothing was recorded.")).to_be_visible()
+    await expect(speaker.page.locator("#recording")).to_be_hidden()
+    await expect(speaker.messages).to_have_count(0)
+
+
 async def test_where_the_operator_wants_no_files_there_is_no_way_to_send_one(enter: Enter, serving: Serving) -> None:
     guest = await enter("room-none", "Guest", url=serving(max_file=0).url)
     for button in ("#attach", "#record"):
