@@ -23,6 +23,7 @@ from handlers.base import NotFoundHandler
 from handlers.client import Client
 from handlers.connections import Connections
 from handlers.gate import Gate
+from handlers.languages import read_languages
 from handlers.line import Lines
 from handlers.pages import PageFacts
 from metrics import Present
@@ -136,6 +137,7 @@ class Site:
             default_handler_class=NotFoundHandler,
             template_path=str(HOUSE / "templates"),
             assets=assets,
+            languages=read_languages(HOUSE / "locale"),
             strict=self.addresses.by_https if vouched else None,
             compress_response=True,  # nothing that is served is secret, so its compressed size tells nothing
             log_function=lambda handler: None,  # an access log is user data

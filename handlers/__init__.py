@@ -7,7 +7,7 @@ from tornado.routing import AnyMatches, PathMatches, Rule
 from tornado.web import Application, url
 
 from handlers.address import Addresses
-from handlers.assets import Assets
+from handlers.assets import OFFLINE, Assets
 from handlers.connections import Connections
 from handlers.engine import Asks
 from handlers.line import Lines
@@ -16,10 +16,12 @@ from handlers.pages import (
     HealthHandler,
     HelpHandler,
     LoginHandler,
+    OfflineHandler,
     PageFacts,
     ReadyHandler,
     RoomHandler,
     SecureHandler,
+    ShellHandler,
     SiteHandler,
 )
 from handlers.polling import PollingHandler
@@ -39,11 +41,13 @@ def routes(
 ) -> list[Rule]:
     """Every address that this site answers."""
     page = {"assets": assets, "facts": facts}
-    site = json.dumps({"v": 1, "salt": to_base64url(site_salt)})
+    site = json.dumps({"v": 1, "salt": to_base64url(site_salt), "build": assets.build})
     return [
         url(r"/", LoginHandler, page),
         url(r"/room", RoomHandler, page),
         url(r"/help", HelpHandler, page),
+        url(OFFLINE, OfflineHandler),
+        url(r"/shell\.js", ShellHandler),
         url(r"/site\.json", SiteHandler, {"answer": site}),
         url(r"/healthz", HealthHandler),
         url(r"/readyz", ReadyHandler, {"connections": connections}),

@@ -14,6 +14,11 @@ from pathlib import Path
 import brotli
 
 TEXTS = frozenset({".css", ".js", ".json", ".svg", ".txt", ".webmanifest"})
+SHELL_LIBRARIES = frozenset({"vendor/argon2.umd.min.js", "vendor/socket.io.esm.min.js"})
+"""Those that every visit needs."""
+SHELL = "js/shell-worker.js"
+OFFLINE = "/offline"
+"""Where the page is that the shell keeps for whoever is offline."""
 LONG_BYTES = 100_000
 """Of libraries; to make one as small as can be would take seconds."""
 IMPORTS = "vendor/imports.json"
@@ -46,6 +51,13 @@ class Assets:
             data = (self.root / path).read_bytes()
             self._small[path] = brotli.compress(data, quality=11 if len(data) < LONG_BYTES else 5)
         return self._small.get(path)
+
+    def shell(self) -> str:
+        """The script of the service worker: which files it keeps, and how."""
+        own = {name for name in self.files if name.startswith(("css/", "img/", "js/"))} - {SHELL}
+        files = [self.url(name) for name in sorted(own | (self.files & SHELL_LIBRARIES))]
+        shell = json.dumps({"build": self.build, "offline": OFFLINE, "files": files}, separators=(",", ":"))
+        return f"globalThis.SHELL = {shell};\n{(self.root / SHELL).read_text('utf-8')}"
 
     def import_map_source(self) -> str:
         """The source expression that lets exactly this inline import map run. Source: CSP level 3, section 2.3.1."""

@@ -6,13 +6,16 @@ Source: docs/security.md, "Headers". The policies are exactly those that the pag
 import asyncio
 import http
 import logging
+from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, cast
 
 import tornado.web
 from tornado.http1connection import HTTP1Connection
+from tornado.locale import Locale
 
 from handlers.assets import Assets
+from handlers.languages import choose
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +26,11 @@ SCRIPT_POLICY = (
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 """A worker runs under the policy of its own script's response, and under none if that has none."""
+
+SHELL_POLICY = LOCKED.replace("default-src 'none'", "default-src 'none'; connect-src 'self'")
+"""The service worker asks for the site's own files and runs nothing but itself."""
+ERROR_POLICY = f"{LOCKED}; style-src 'self'; img-src 'self'; manifest-src 'self'"
+"""Of pages without a script."""
 
 
 def page_policy(import_map_source: str) -> str:
@@ -67,11 +75,33 @@ class BaseHandler(tornado.web.RequestHandler):
         for name, value in SECURITY_HEADERS.items():
             self.set_header(name, value)
 
+    def get_user_locale(self) -> Locale:
+        return self._languages[choose(self._asked, self.request.headers.get("Accept-Language", ""), self._languages)]
+
+    def get_template_namespace(self) -> dict[str, Any]:
+        """What all pages need besides: which way they are read, and what keeps a chosen language on the next one."""
+        asked = self._asked
+        chosen = bool(asked) and choose(asked, "", self._languages) == self.locale.code
+        return super().get_template_namespace() | {
+            "direction": "rtl" if self.locale.rtl else "ltr",
+            "query": f"?lang={self.locale.code}" if chosen else "",
+        }
+
+    @property
+    def _languages(self) -> Mapping[str, Locale]:
+        languages: Mapping[str, Locale] = self.settings["languages"]
+        return languages
+
+    @property
+    def _asked(self) -> str:
+        """A language in the address; whatever else may stand there is none."""
+        return self.request.query_arguments.get("lang", [b""])[0].decode("ascii", "ignore")
+
     def compute_etag(self) -> None:
         """None: what is made for one request is kept by nobody."""
 
     def write_error(self, status_code: int, **kwargs: Any) -> None:
-        self.set_header("Content-Security-Policy", f"{LOCKED}; style-src 'self'; img-src 'self'")
+        self.set_header("Content-Security-Policy", ERROR_POLICY)
         phrase = _STATUSES.get(status_code, "Error")
         assets: Assets = self.settings["assets"]
         self.render("error.html", status=status_code, reason=phrase, static=assets.url, integrity=assets.integrity)

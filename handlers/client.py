@@ -132,11 +132,12 @@ class Client:
         if packet.id is not None:
             socket.acknowledge(packet.id, answer)
 
-    def closed(self) -> None:
+    def closed(self, gone: bool) -> None:
+        departure = Departure.LEFT if gone else Departure.LOST
         sockets, self._sockets = self._sockets, {}
         for name, socket in sockets.items():
             socket.joined = False
-            self._namespaces[name].disconnected(socket, Departure.LOST)
+            self._namespaces[name].disconnected(socket, departure)
 
     def _connect(self, packet: Packet) -> None:
         name = packet.namespace

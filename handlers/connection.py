@@ -73,8 +73,8 @@ class Application(Protocol):
         """One message of the client. Answers what is still to be awaited, if anything is. Raises ProtocolError for what
         its protocol does not allow, at once or when awaited."""
 
-    def closed(self) -> None:
-        """The connection is over. Called once."""
+    def closed(self, gone: bool) -> None:
+        """The connection is over. Called once. `gone`: for good, as the client itself has said."""
 
 
 class Connection:
@@ -286,7 +286,7 @@ class Connection:
         # They would hold each other, and the garbage collector would have to find them.
         application, self._application = self._application, None
         if application is not None:
-            application.closed()
+            application.closed(gone=reason is CloseReason.CLIENT_GONE)
 
     def _arm(self) -> None:
         """One timer a connection. A deadline that moved away needs no new one: that tick finds nothing due."""

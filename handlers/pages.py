@@ -8,8 +8,17 @@ import bleach
 import tornado.web
 
 from handlers.assets import Assets
-from handlers.base import SCRIPT_POLICY, SECURITY_HEADERS, BaseHandler, LastHandler, page_policy
+from handlers.base import (
+    ERROR_POLICY,
+    SCRIPT_POLICY,
+    SECURITY_HEADERS,
+    SHELL_POLICY,
+    BaseHandler,
+    LastHandler,
+    page_policy,
+)
 from handlers.connections import Connections
+from handlers.languages import NAMES
 
 LABEL_TAGS = frozenset({"abbr", "b", "code", "em", "i", "small", "strong", "u"})
 LABEL_ATTRIBUTES = {"abbr": ["title"]}
@@ -48,12 +57,18 @@ class PageHandler(BaseHandler):
 
     def get(self) -> None:
         self.set_header("Content-Security-Policy", page_policy(self._assets.import_map_source()))
+        words = f"words/{self.locale.code}.json"
         self.render(
             self.template,
             static=self._assets.url,
             integrity=self._assets.integrity,
             import_map=self._assets.import_map,
-            labels={"filtered": clean_label(self._facts.label_filtered), "link": clean_label(self._facts.label_link)},
+            words=self._assets.url(words) if words in self._assets.files else "",
+            languages=[(code, NAMES.get(code, code)) for code in sorted(self._languages)],
+            labels={
+                "filtered": clean_label(self.locale.translate(self._facts.label_filtered)),
+                "link": clean_label(self.locale.translate(self._facts.label_link)),
+            },
             filter_punctuation=self._facts.filter_punctuation,
             filter_links=json.dumps(self._facts.filter_links),
             max_text=self._facts.max_text,
@@ -84,8 +99,28 @@ class HelpHandler(PageHandler):
     template = "help.html"
 
 
+class OfflineHandler(BaseHandler):
+    """What the shell shows where it cannot reach this site."""
+
+    def get(self) -> None:
+        self.set_header("Content-Security-Policy", ERROR_POLICY)
+        assets: Assets = self.settings["assets"]
+        self.render("offline.html", static=assets.url, integrity=assets.integrity)
+
+
+class ShellHandler(BaseHandler):
+    """The script of the service worker, which keeps the shell in the browser. Its address is the same in each build:
+    browsers look there for a new one. Source: Service Workers, section "Update"."""
+
+    def get(self) -> None:
+        assets: Assets = self.settings["assets"]
+        self.set_header("Content-Type", "text/javascript")
+        self.set_header("Content-Security-Policy", SHELL_POLICY)
+        self.finish(assets.shell())
+
+
 class SiteHandler(BaseHandler):
-    """The site salt, which makes a guess at room names good for one site only."""
+    """The site salt, which makes a guess at room names good for one site only, and which build the pages are of."""
 
     def initialize(self, answer: str) -> None:
         self._answer = answer

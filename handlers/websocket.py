@@ -145,14 +145,18 @@ class WebSocketTransport:
             self._ping = event.data
             self._pong()
             return
-        self._lines.soon(lambda: self._end(event.code))  # what came before in this turn is answered first
+        # Browsers say so of a page that is left or crashed, before the page itself could say anything (Firefox), or
+        # where it cannot. Source: RFC 6455, section 7.4.1, 1001.
+        gone = event.code == CloseCode.GOING_AWAY
+        reason = CloseReason.CLIENT_GONE if gone else CloseReason.TRANSPORT_CLOSE
+        self._lines.soon(lambda: self._end(event.code, reason))  # what came before in this turn is answered first
 
-    def _end(self, code: int | None) -> None:
+    def _end(self, code: int | None, reason: CloseReason = CloseReason.TRANSPORT_CLOSE) -> None:
         """The peer has said its last frame, or may say nothing any more."""
         self._flush()
         self.say_goodbye(code)
         self._line.finish()
-        self._lost()
+        self._lost(reason)
 
     def _pong(self) -> None:
         if self._ping is not None and self.writable():
@@ -170,10 +174,10 @@ class WebSocketTransport:
         self._line.read_on(True)  # what is left unread would turn the end into a reset, and lose the last frame
         self._lines.soon(lambda: self._end(code))  # what came before in this turn is answered first
 
-    def _lost(self) -> None:
+    def _lost(self, reason: CloseReason = CloseReason.TRANSPORT_CLOSE) -> None:
         connection, self.connection = self.connection, None
         if connection is not None:
-            connection.lost(self, CloseReason.TRANSPORT_CLOSE)
+            connection.lost(self, reason)
 
     def _flush(self) -> None:
         self._due = False

@@ -11,7 +11,8 @@ from protocol import Frame, Json
 
 
 class Departure(StrEnum):
-    """How a client left a namespace: on purpose, or because the line, the client or the server failed."""
+    """How a client left a namespace: on purpose (and be it with its last frame), or because the line, the client or the
+    server failed."""
 
     LEFT = "client namespace disconnect"
     LOST = "transport close"

@@ -26,6 +26,7 @@ class CloseReason(StrEnum):
     """Why a session ended; exactly one for each session."""
 
     TRANSPORT_CLOSE = "transport close"
+    CLIENT_GONE = "client going away"
     TRANSPORT_ERROR = "transport error"
     PING_TIMEOUT = "ping timeout"
     PARSE_ERROR = "parse error"

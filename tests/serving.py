@@ -74,19 +74,24 @@ def kept_port() -> Iterator[int]:
 
 @contextmanager
 def serve(
-    *, ip: str = "127.0.0.1", port: int = 0, state: Path | None = None, **settings: str | float | tuple[float, float]
+    *,
+    ip: str = "127.0.0.1",
+    port: int = 0,
+    state: Path | None = None,
+    house: Path = HOUSE,
+    **settings: str | float | tuple[float, float],
 ) -> Iterator[Served]:
     """A server with these settings (by their names in settings.py) over the committed configuration.
 
-    `state`: its state directory, else one of its own that goes when it stops. Raises NotServed. `url` is
-    `http://127.0.0.1:PORT`, without a slash at the end; https where `ip` is no loopback address.
+    `state`: its state directory, else one of its own that goes when it stops. `house`: where its code lies. Raises
+    NotServed. `url` is `http://127.0.0.1:PORT`, without a slash at the end; https where `ip` is no loopback address.
     """
     with ExitStack() as stack:
         directory = state or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="chatsite-test-")))
         # A file and not a pipe, so that a server that complains much is not held up by a test that does not read.
         errors = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
         process = subprocess.Popen(
-            [sys.executable, "-W", "error", str(HOUSE / "chatsite.py"), f"--ip={ip}", f"--port={port}"],
+            [sys.executable, "-W", "error", str(house / "chatsite.py"), f"--ip={ip}", f"--port={port}"],
             env=_environment({"state_directory": directory, **settings}),
             cwd=directory,
             stdout=subprocess.PIPE,

@@ -2,10 +2,10 @@
 // finger or the keyboard; refuses to know what the buttons do.
 
 import { byId } from "./dom.js";
+import { t } from "./words.js";
 
 /** @import { Act, Choice, Message } from "./message.js" */
 
-const SURE = "Really delete?";
 const OVERLAP = 12; // pixels
 const NOWHERE = [-1, -1];
 
@@ -109,8 +109,8 @@ export class Acts {
   #ask(asked) {
     if (!this.#erase) return;
     this.#erase.toggleAttribute("data-sure", asked);
-    this.#erase.setAttribute("aria-label", asked ? SURE : this.#eraseLabel);
-    this.#erase.title = asked ? SURE : this.#eraseLabel;
+    this.#erase.setAttribute("aria-label", asked ? t("Really delete?") : this.#eraseLabel);
+    this.#erase.title = asked ? t("Really delete?") : this.#eraseLabel;
   }
 
   /** @param {KeyboardEvent} event */

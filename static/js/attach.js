@@ -2,6 +2,7 @@
 
 import { sizeOf } from "./card.js";
 import { byId } from "./dom.js";
+import { t } from "./words.js";
 
 const MAX_SECONDS = 300;
 const MIN_MILLISECONDS = 500;
@@ -54,13 +55,13 @@ export class Attach {
   /** @param {File[]} files */
   #take(files) {
     const large = files.find(({ size }) => size > this.#most);
-    if (large) this.#tell(`${large.name} is too large: at most ${sizeOf(this.#most)}.`);
+    if (large) this.#tell(t("{name} is too large: at most {size}.", { name: large.name, size: sizeOf(this.#most) }));
     this.#send(files.filter(({ size }) => size <= this.#most));
   }
 
   async #begin() {
     const stream = await navigator.mediaDevices.getUserMedia({ audio: true }).catch(() => null);
-    if (!stream) return this.#tell("The browser does not allow this site to hear you.");
+    if (!stream) return this.#tell(t("The browser does not allow this site to hear you."));
     if (this.#recorder) return stream.getTracks().forEach((track) => track.stop());
     const recorder = new MediaRecorder(stream);
     /** @type {Blob[]} */
@@ -72,8 +73,8 @@ export class Attach {
       if (this.#recorder !== recorder) return; // it was discarded
       this.#end();
       // Of a press too short for the microphone comes a head without sound, which nothing can play.
-      if (Date.now() - began < MIN_MILLISECONDS) return this.#tell("Nothing was recorded.");
-      const [type] = recorder.mimeType.split(";");
+      if (Date.now() - began < MIN_MILLISECONDS) return this.#tell(t("Nothing was recorded."));
+      const [type] = (parts[0].type || recorder.mimeType).split(";"); // some browsers say it of the one, some of both
       const name = `voice-${new Date().toTimeString().slice(0, 5).replace(":", "")}.${type.split("/")[1]}`;
       this.#take([new File(parts, name, { type })]);
     });

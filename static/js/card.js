@@ -1,6 +1,7 @@
 // Knows how a file looks in its message: how long it is, how far it has come, what it shows of itself; knows no byte of it.
 
 import { make, pressable } from "./dom.js";
+import { t } from "./words.js";
 
 /** @import { Act, Message } from "./message.js" */
 
@@ -17,22 +18,23 @@ export function cardOf(id, { file, loading, text, shown }, act) {
     pressable(make("button", "small", label), () => act(choice, id, ""));
   const row = make("p", "", make("span", "size", sizeOf(size)));
   const card = make("div", "file");
-  if (loading === undefined) row.append(press("get", "Download"));
+  if (loading === undefined) row.append(press("get", t("Download")));
   else if (loading.state === "coming") {
     const progress = make("progress");
     progress.value = loading.part;
-    progress.setAttribute("aria-label", `Downloading ${shown.line}`);
-    row.append(progress, press("stop", "Stop"));
+    progress.setAttribute("aria-label", t("Downloading {name}", { name: shown.line }));
+    row.append(progress, press("stop", t("Stop")));
   } else if (loading.state === "here") {
     if (loading.kind === "picture") card.append(pictureOf(loading.url, shown.line));
     if (loading.kind === "sound") card.append(soundOf(loading.url, shown.line));
-    const save = make("a", "button small", "Save");
+    const save = make("a", "button small", t("Save"));
     save.href = loading.url;
     save.download = text;
     row.append(save);
   } else {
-    const words = loading.state === "gone" ? "No longer there: it goes with the tab that it came from." : "Damaged on the way.";
-    row.append(make("span", "label", words), press("get", "Try again"));
+    const words = 
+      loading.state === "gone" ? t("No longer there: it goes with the tab that it came from.") : t("Damaged on the way.");
+    row.append(make("span", "label", words), press("get", t("Try again")));
   }
   card.append(row);
   return card;

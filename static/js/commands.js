@@ -2,6 +2,7 @@
 
 import { NameError, normalizeText, normalizeUsername } from "./names.js";
 import { noSuchCommand, USERNAME_FAULTS } from "./sentences.js";
+import { t, word } from "./words.js";
 
 /**
  * @typedef {{kind: "say", text: string, me: boolean} | {kind: "nick", name: string} | {kind: "clear"} | {kind: "help"}
@@ -10,10 +11,10 @@ import { noSuchCommand, USERNAME_FAULTS } from "./sentences.js";
 
 /** @type {readonly {name: string, takes: string, about: string}[]} */
 export const COMMANDS = Object.freeze([
-  { name: "nick", takes: "NAME", about: "take another username" },
-  { name: "me", takes: "TEXT", about: "tell what you do" },
-  { name: "clear", takes: "", about: "clear your own view" },
-  { name: "help", takes: "", about: "show these commands" },
+  { name: "nick", takes: word("NAME"), about: word("take another username") },
+  { name: "me", takes: word("TEXT"), about: word("tell what you do") },
+  { name: "clear", takes: "", about: word("clear your own view") },
+  { name: "help", takes: "", about: word("show these commands") },
 ]);
 
 /**
@@ -40,7 +41,7 @@ export function readWish(typed) {
     }
   } catch (error) {
     if (!(error instanceof NameError)) throw error;
-    return { kind: "fault", sentence: word === "nick" ? USERNAME_FAULTS[error.code] ?? "" : "" };
+    return { kind: "fault", sentence: word === "nick" ? t(USERNAME_FAULTS[error.code] ?? "") : "" };
   }
 }
 
@@ -52,5 +53,5 @@ export function commandsFor(before) {
   const [, begun] = /^\/(\p{L}*)$/u.exec(before) ?? [];
   if (begun === undefined) return [];
   const fitting = COMMANDS.filter(({ name }) => name.startsWith(begun.toLowerCase()));
-  return fitting.map(({ name, takes, about }) => ({ from: 0, text: `/${name}${takes ? " " : ""}`, label: `/${name} ${takes}`, about }));
+  return fitting.map(({ name, takes, about }) => ({ from: 0, text: `/${name}${takes ? " " : ""}`, label: `/${name} ${t(takes)}`, about: t(about) }));
 }

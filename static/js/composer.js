@@ -2,6 +2,7 @@
 
 import { Completion } from "./completion.js";
 import { byId } from "./dom.js";
+import { t } from "./words.js";
 
 /**
  * @import { Offer } from "./mentions.js"
@@ -127,7 +128,7 @@ export class Composer {
     const box = this.#text;
     const left = this.#most - points(box.value, this.#most - COUNT_FROM_LEFT);
     this.#counter.hidden = left > COUNT_FROM_LEFT;
-    this.#counter.textContent = left < 0 ? `${-left} too many` : `${left} left`;
+    this.#counter.textContent = left < 0 ? t("{n} too many", { n: -left }) : t("{n} left", { n: left });
     box.setAttribute("aria-invalid", String(left < 0));
     this.#send.disabled = !this.#open || left < 0 || box.value.trim() === "";
     box.style.setProperty("height", "auto");

@@ -6,6 +6,7 @@ import { openContent } from "./crypto.js";
 import { Ledger } from "./ledger.js";
 import { Presence } from "./presence.js";
 import * as say from "./sentences.js";
+import { t } from "./words.js";
 
 /**
  * @import { Opened, Room, Signer } from "./crypto.js"
@@ -22,8 +23,7 @@ import * as say from "./sentences.js";
  *   change: (id: string, change: Partial<Line>) => void,
  *   retag: (member: string, tag: string) => void,
  *   notice: (id: string | null, words: Words, kind: "quiet" | "told" | "warn" | "alarm") => void,
- *   unnotice: (id: string) => void, people: (people: Person[]) => void,
- *   typing: (member: string, on: boolean) => void,
+ *   unnotice: (id: string) => void, people: (people: Person[]) => void, typing: (member: string, on: boolean) => void,
  *   edit: (ref: Ref, text: string) => void, erase: (ref: Ref) => void,
  *   react: (ref: Ref, who: {member: string, name: string}, sign: string, on: boolean) => void,
  *   ciphertext: (text: string) => void, ttl: (seconds: number) => void, timer: (seconds: number) => void,
@@ -116,8 +116,8 @@ export class Conversation {
       await this.#admit(member, user, true);
       if (!this.#present.has(member)) return;
       const after = this.#present.called(member);
-      if (!known) this.#screen.notice(null, [...after, " joined"], "quiet");
-      else if (name !== this.#present.name(member)) this.#screen.notice(null, [...before, " is ", ...after, " now"], "quiet");
+      if (!known) this.#screen.notice(null, say.joined(after), "quiet");
+      else if (name !== this.#present.name(member)) this.#screen.notice(null, say.renamed(before, after), "quiet");
     });
   }
 
@@ -126,7 +126,7 @@ export class Conversation {
     this.#then(() => {
       // Who reads this is here, whatever the server says.
       if (member === this.#signer.member || !this.#present.has(member)) return;
-      this.#screen.notice(null, [...this.#present.called(member), " left"], "quiet");
+      this.#screen.notice(null, say.left(this.#present.called(member)), "quiet");
       this.#screen.typing(member, false);
       this.#present.delete(member);
       this.#ledger.left(member);
@@ -180,7 +180,7 @@ export class Conversation {
     const { missed, historyLost } = this.#ledger.begin({ epoch, first, last, since: this.#position });
     if (historyLost) {
       this.#gaps = [];
-      this.#screen.notice(null, say.HISTORY_LOST, "warn");
+      this.#screen.notice(null, say.historyLost(), "warn");
     }
     this.#missed(first - missed, first - 1);
     this.#ttl = ttl ?? 0;
@@ -237,7 +237,7 @@ export class Conversation {
     const { payload, digest, payloadDigest } = opened;
     const heard = this.#ledger.message({ id, member, payload, digest, payloadDigest, live, now: Date.now() });
     const { hue } = await this.#present.look(member);
-    if (heard.fork) this.#screen.notice("fork", say.FORK, "alarm");
+    if (heard.fork) this.#screen.notice("fork", say.forked(), "alarm");
     this.#gap(member, heard.missing, "name" in payload ? payload.name : null);
     if (heard.verdict === "conflict" || heard.verdict === "stale") this.#conflict(member, heard.verdict);
     const own = member === this.#signer.member;
@@ -253,7 +253,7 @@ export class Conversation {
     this.#screen.typing(member, false);
     const { name, text, at, seq, me = false, re, file } = payload;
     if (stands) return;
-    const marks = [...(heard.clock ? ["clock differs"] : []), ...(heard.late ? ["arrived late"] : [])];
+    const marks = [...(heard.clock ? [t("clock differs")] : []), ...(heard.late ? [t("arrived late")] : [])];
     const more = { status: /** @type {const} */ ("sent"), marks, past: !live, me, seq, re, file };
     this.#screen.line(digest, { member, name, text, tag: this.#present.tag(member), hue, at, own, ...more });
   }
@@ -264,7 +264,7 @@ export class Conversation {
    * @param {Place & (Edit | Erase | React)} payload
    */
   #change(member, payload) {
-    const name = this.#present.name(member) ?? `somebody (${this.#present.tag(member)})`;
+    const name = this.#present.name(member) ?? String(this.#present.called(member));
     if ("edit" in payload) this.#screen.edit([member, payload.edit], payload.text);
     else if ("erase" in payload) this.#screen.erase([member, payload.erase]);
     else this.#screen.react(payload.react, { member, name }, payload.sign, payload.on);

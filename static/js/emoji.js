@@ -1,6 +1,7 @@
 // Knows the panel from which an emoji is picked: searched by its name, with the keyboard first; refuses to know what for.
 
 import { byId, make } from "./dom.js";
+import { t } from "./words.js";
 
 /** @typedef {{sign: string, name: string}} Emoji */
 
@@ -68,8 +69,8 @@ export class EmojiPanel {
       }),
     );
     this.#grid.scrollTop = 0;
-    const many = found.length > SHOWN ? `${SHOWN} of ${found.length}` : String(found.length);
-    this.#count.textContent = found.length ? `${many} found` : "None is called so.";
+    const [n, all] = [Math.min(found.length, SHOWN), found.length];
+    this.#count.textContent = all ? t("{n} of {all} shown", { n, all }) : t("None is called so.");
   }
 
   /** @param {string} sign */

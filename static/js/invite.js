@@ -1,6 +1,7 @@
 // Knows how a person hands the way into the room to somebody else; refuses to know what becomes of it.
 
 import { byId } from "./dom.js";
+import { t } from "./words.js";
 
 export class Invite {
   #room = "";
@@ -8,11 +9,11 @@ export class Invite {
   #copy;
   #code = byId("invite-code", SVGElement);
 
-  /** @param {(text: string, what: string) => Promise<boolean>} copy answers whether it worked */
+  /** @param {(text: string, done: string) => Promise<boolean>} copy says `done` and answers whether it worked */
   constructor(copy) {
     this.#copy = copy;
-    this.#on("invite-copy", () => this.#link, "Link");
-    this.#on("copy-room", () => this.#room, "Room name");
+    this.#on("invite-copy", () => this.#link, t("Link copied."));
+    this.#on("copy-room", () => this.#room, t("Room name copied."));
     const share = byId("invite-share", HTMLButtonElement);
     share.hidden = !("share" in navigator);
     // Whoever changes their mind there has done nothing wrong.
@@ -52,10 +53,10 @@ export class Invite {
   /**
    * @param {string} id
    * @param {() => string} text
-   * @param {string} what
+   * @param {string} done
    */
-  #on(id, text, what) {
+  #on(id, text, done) {
     const button = byId(id, HTMLButtonElement);
-    button.addEventListener("click", async () => button.toggleAttribute("data-done", await this.#copy(text(), what)));
+    button.addEventListener("click", async () => button.toggleAttribute("data-done", await this.#copy(text(), done)));
   }
 }

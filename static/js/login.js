@@ -4,17 +4,22 @@ import { unsupported } from "./crypto.js";
 import { byId, make } from "./dom.js";
 import { dashed, NameError, normalizeRoom, normalizeUsername, ROOM_PREFIX } from "./names.js";
 import { USERNAME_FAULTS } from "./sentences.js";
+import { keepShell } from "./shell.js";
 import { guessesFor, invitedTo, strongRoom, verdict } from "./strength.js";
 import { showTheme } from "./theme.js";
+import { learn, t, word } from "./words.js";
 
 // Nobody is told that a name is too short while still at the second letter.
 const PAUSE_MS = 700;
 
+const { words } = document.body.dataset;
+if (words) learn(await (await fetch(words)).json());
+
 /** @type {Record<string, string>} */
 const ROOM_FAULTS = {
-  empty: "A room needs a name.",
-  "too-long": "At most 128 characters.",
-  surrogate: "This name has a broken character in it.",
+  empty: word("A room needs a name."),
+  "too-long": word("At most 128 characters."),
+  surrogate: word("This name has a broken character in it."),
 };
 
 /** A labelled box: what is typed, what it means, and what is said beside it. */
@@ -67,14 +72,14 @@ class Field {
 
   /** Says at once what is missing, also of a box that nobody has touched. */
   demand() {
-    this.#say(this.faults[this.#normalized()] ?? "");
+    this.#say(t(this.faults[this.#normalized()] ?? ""));
     this.box.focus();
   }
 
   #judge() {
     clearTimeout(this.#timer);
     const fault = this.#normalized();
-    this.#say(fault === "empty" || this.box.value === "" ? "" : this.faults[fault] ?? "");
+    this.#say(fault === "empty" || this.box.value === "" ? "" : t(this.faults[fault] ?? ""));
   }
 
   /** @returns {string} what is wrong, "" when nothing is */
@@ -128,7 +133,7 @@ async function measure() {
     if (room.value === measured) showStrength(String(level), sentence);
   } catch {
     // The estimator is help, not a gate: without it one can still enter.
-    showStrength("", "How strong this name is could not be measured.");
+    showStrength("", t("How strong this name is could not be measured."));
   }
 }
 
@@ -158,16 +163,19 @@ async function usable() {
   if (!window.isSecureContext) return refuse(...insecure());
   const missing = await unsupported();
   if (missing.length === 0) return true;
-  return refuse(make("p", "", `This browser lacks ${missing.join(", ")}. Please update it: current versions of Firefox, Chromium and Safari will do.`));
+  return refuse(make("p", "", 
+    t("This browser lacks {what}. Please update it: current versions of Firefox, Chromium and Safari will do.", { what: missing.join(", ") }),
+  ));
 }
 
 function insecure() {
   const secure = make("a", "", `https://${location.host}/`);
   secure.href = `https://${location.host}/${room.value ? `#room=${encodeURIComponent(room.value)}` : ""}`;
   return [
-    make("p", "", make("strong", "", "This page is not secure. "), "Browsers encrypt only on pages that came over https, or from the same machine."),
-    make("p", "", "Open ", secure, " instead, or on the machine itself ", make("b", "", `http://localhost:${location.port || 80}/`), "."),
-    make("p", "hint", "Do you run this site? Started with ", make("code", "", "--ip"), " and the address that others use, it serves https by itself; behind a proxy, let the proxy serve https."),
+    make("p", "", make("strong", "", t("This page is not secure.")), " ", t("Browsers encrypt only on pages that came over https, or from the same machine.")),
+    make("p", "", t("Open this instead:"), " ", secure),
+    make("p", "", t("Or, on the machine itself:"), " ", make("b", "", `http://localhost:${location.port || 80}/`)),
+    make("p", "hint", t("Do you run this site? Started with --ip and the address that others use, it serves https by itself; behind a proxy, let the proxy serve https.")),
   ];
 }
 
@@ -181,15 +189,15 @@ function go() {
     sessionStorage.setItem("chatsite.name", username.value);
     sessionStorage.setItem("chatsite.enter", "1");
   } catch {
-    refuse(make("p", "", "The browser refuses to remember the names for this tab (session storage). Please allow it for this site."));
+    refuse(make("p", "", t("The browser refuses to remember the names for this tab (session storage). Please allow it for this site.")));
     return;
   }
-  location.assign("/room");
+  location.assign(`/room${location.search}`);
 }
 
 function readInvite() {
   const invited = invitedTo(location.hash);
-  if (location.hash) history.replaceState(history.state, "", location.pathname);
+  if (location.hash) history.replaceState(history.state, "", location.pathname + location.search);
   if (invited === null) return;
   room.fill(invited);
   username.box.focus();
@@ -213,6 +221,7 @@ room.box.addEventListener("focus", () => {
 });
 room.box.addEventListener("paste", (event) => {
   const pasted = event.clipboardData?.getData("text/plain") ?? "";
+  if (pasted === "") return;
   const invited = invitedTo(pasted);
   event.preventDefault();
   if (invited !== null || room.box.value === ROOM_PREFIX) return room.fill(invited ?? pasted.trim());
@@ -228,11 +237,14 @@ byId("generate", HTMLElement).addEventListener("click", async () => {
   room.fill(await strongRoom());
   whole.hidden = false;
 });
+const language = byId("language", HTMLSelectElement);
+language.addEventListener("change", () => (location.search = `lang=${language.value}`));
 enter.addEventListener("click", go);
 addEventListener("hashchange", readInvite);
 
 remember();
 readInvite();
+keepShell();
 if (await usable()) {
   fields.disabled = false;
   if (!enter.disabled) enter.focus();

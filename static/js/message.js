@@ -3,6 +3,7 @@
 
 import { cardOf } from "./card.js";
 import { byId, make, pressable } from "./dom.js";
+import { t, word } from "./words.js";
 
 /**
  * @import { FileRef } from "./payload.js"
@@ -25,11 +26,14 @@ import { byId, make, pressable } from "./dom.js";
 const GROUP_MS = 5 * 60 * 1000;
 
 // A sign for the eye and a word; of the usual one the word is for those who hear it.
-const FATES = { failed: ["⚠", "not sent"], pending: ["…", "sending"], waiting: ["○", "waiting"], sent: ["✓", "sent"] };
+const FATES = { failed: ["⚠", word("not sent")], pending: ["…", word("sending")], waiting: ["○", word("waiting")], sent: ["✓", word("sent")] };
 
-const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
-const DAY = new Intl.DateTimeFormat(undefined, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
-const FULL = new Intl.DateTimeFormat(undefined, { dateStyle: "full", timeStyle: "medium" });
+// As the reader is used to, if the page speaks their language.
+const page = globalThis.document?.documentElement.lang;
+const language = page && !navigator.language.startsWith(page) ? page : undefined;
+const CLOCK = new Intl.DateTimeFormat(language, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
+const DAY = new Intl.DateTimeFormat(language, { weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const FULL = new Intl.DateTimeFormat(language, { dateStyle: "full", timeStyle: "medium" });
 
 /**
  * @param {HTMLElement} element
@@ -48,10 +52,10 @@ export function showMessage(element, id, message, away, act) {
   element.toggleAttribute("data-called", shown.called);
   element.style.setProperty("--hue", String(message.hue));
   const who = [make("bdi", "name", shown.nameParts), " ", make("span", "tag", message.tag)];
-  const said = message.erased ? [make("span", "label", "deleted")] : textNodes(shown, (code) => act("copy", id, code));
+  const said = message.erased ? [make("span", "label", t("deleted"))] : textNodes(shown, (code) => act("copy", id, code));
   const text = make("div", "text", ...(message.me ? [...who, " "] : []), ...said);
   text.dir = "auto";
-  if (message.edited && !message.erased) text.append(" ", make("span", "edited", "(edited)"));
+  if (message.edited && !message.erased) text.append(" ", make("span", "edited", t("(edited)")));
   /** @type {HTMLElement[]} */
   const nodes = message.me ? [] : [make("p", "by", ...who)];
   nodes.push(timeOf(message.at));
@@ -63,7 +67,7 @@ export function showMessage(element, id, message, away, act) {
   if (status === "failed") {
     const choice = (/** @type {Choice} */ name, /** @type {string} */ label) =>
       pressable(make("button", "small", label), () => act(name, id, message.text));
-    nodes.push(make("p", "acts", choice("retry", "Try again"), choice("copy", "Copy"), choice("cancel", "Discard")));
+    nodes.push(make("p", "acts", choice("retry", t("Try again")), choice("copy", t("Copy")), choice("cancel", t("Discard"))));
   }
   replaceChanged(element, nodes);
 }
@@ -73,9 +77,9 @@ export function showMessage(element, id, message, away, act) {
  * @param {Act} act
  */
 function quoteOf({ id, name, text }, act) {
-  if (!id) return make("p", "quote", "answers an earlier message");
+  if (!id) return make("p", "quote", t("answers an earlier message"));
   const button = make("button", "plain", make("bdi", "name", name), " ", make("bdi", "", text));
-  return make("p", "quote", make("span", "unseen", "answers "), pressable(button, () => act("go", id, "")));
+  return make("p", "quote", make("span", "unseen", `${t("answers")} `), pressable(button, () => act("go", id, "")));
 }
 
 /**
@@ -149,10 +153,10 @@ function timeOf(at) {
  */
 function fate(status, own, away) {
   if (status === "sent" && !own) return make("span", "fate");
-  const [sign, word] = FATES[status === "pending" && away ? "waiting" : status];
+  const [sign, said] = FATES[status === "pending" && away ? "waiting" : status];
   const drawn = make("span", "", sign);
   drawn.setAttribute("aria-hidden", "true");
-  return make("span", "fate", drawn, status === "sent" ? make("span", "unseen", word) : ` ${word}`);
+  return make("span", "fate", drawn, status === "sent" ? make("span", "unseen", t(said)) : ` ${t(said)}`);
 }
 
 /**
@@ -178,7 +182,7 @@ function blockNode({ kind, parts }, copy) {
   const code = parts.map(({ text }) => text).join("");
   const box = make("pre", "", make("code", "", code));
   box.tabIndex = 0; // what is wider than the page can be scrolled by the keyboard, too
-  return make("div", "code", box, pressable(make("button", "plain small", "Copy"), () => copy(code)));
+  return make("div", "code", box, pressable(make("button", "plain small", t("Copy")), () => copy(code)));
 }
 
 const STYLES = /** @type {const} */ ({ bold: "strong", italic: "em", code: "code" });

@@ -1,5 +1,7 @@
 // Knows how somebody who looks elsewhere is told that something was said: never what, nor by whom.
 
+import { t } from "./words.js";
+
 // A room that talks fast rings now and then.
 const RING_MS = 3_000;
 const MANY = 99;
@@ -78,7 +80,7 @@ export class Noticing {
 
   #notify() {
     try {
-      const note = new Notification(this.#title, { body: "Something was said.", tag: "chatsite", icon: this.#plain });
+      const note = new Notification(this.#title, { body: t("Something was said."), tag: "chatsite", icon: this.#plain });
       note.addEventListener("click", () => {
         this.#page.defaultView?.focus();
         note.close();

@@ -1,6 +1,7 @@
 // Knows the list of people in the room; refuses to know who they are: that is what signatures say.
 
 import { beforePaint, byId, make } from "./dom.js";
+import { t } from "./words.js";
 
 /**
  * @typedef {{member: string, name: string|null, tag: string, card: string, hue: number, me: boolean,
@@ -70,14 +71,14 @@ export class People {
  */
 function card(person, mute) {
   const name =
-    person.name === null ? make("span", "name unreadable", "unreadable member") : make("bdi", "name", person.name);
+    person.name === null ? make("span", "name unreadable", t("unreadable member")) : make("bdi", "name", person.name);
   const summary = make("summary", "", name, " ", make("span", "tag", person.tag));
   for (const note of notes(person)) summary.append(" ", make("span", "note", note));
   const letters = person.card.replace(/(.{4})(?=.)/g, "$1 ");
   const details = make("details", "", summary, make("p", "print", letters), make("p", "", about(person)));
   details.name = "person";
   if (!person.me) {
-    const button = make("button", "small", person.muted ? "Hear again" : "Mute");
+    const button = make("button", "small", person.muted ? t("Hear again") : t("Mute"));
     button.type = "button";
     button.addEventListener("click", () => mute(person.member, !person.muted));
     details.append(make("p", "", button));
@@ -87,15 +88,20 @@ function card(person, mute) {
 
 /** @param {Person} person */
 function notes({ me, confirmed, marked, muted }) {
-  const states = { you: me, "not confirmed": !confirmed && !me, "look-alike tag": marked, muted };
-  return Object.entries(states).flatMap(([note, holds]) => (holds ? [note] : []));
+  const states = /** @type {[boolean, string][]} */ ([
+    [me, t("you")],
+    [!confirmed && !me, t("not confirmed")],
+    [marked, t("look-alike tag")],
+    [muted, t("muted")],
+  ]);
+  return states.flatMap(([holds, note]) => (holds ? [note] : []));
 }
 
 /** @param {Person} person */
 function about({ me, name, confirmed, marked }) {
-  if (me) return "Your tag in this tab. Read it to somebody, and they know which of two people with one name you are.";
-  if (name === null) return "The server lists somebody whose name cannot be opened with this room’s key.";
-  if (marked) return "This tag came later and looks like somebody else’s. Compare all twenty letters before you trust it.";
-  if (!confirmed) return "The server lists this person, but nothing freshly signed by them has arrived yet.";
-  return "Signed something fresh: this person is here. Compare the letters to know who it is.";
+  if (me) return t("Your tag in this tab. Read it to somebody, and they know which of two people with one name you are.");
+  if (name === null) return t("The server lists somebody whose name cannot be opened with this room’s key.");
+  if (marked) return t("This tag came later and looks like somebody else’s. Compare all twenty letters before you trust it.");
+  if (!confirmed) return t("The server lists this person, but nothing freshly signed by them has arrived yet.");
+  return t("Signed something fresh: this person is here. Compare the letters to know who it is.");
 }

@@ -1,6 +1,7 @@
 // Knows who is in the room by the server's word, how they look and what they are called; judges nothing.
 
 import { describeSigner } from "./crypto.js";
+import { called } from "./sentences.js";
 import { Tags } from "./tags.js";
 
 /**
@@ -76,9 +77,7 @@ export class Presence {
    * @returns {Words}
    */
   called(member, named) {
-    const name = named ?? this.name(member);
-    const tag = ` (${this.tag(member)})`;
-    return name ? [{ name }, tag] : [`somebody${tag}`];
+    return called(named ?? this.name(member), this.tag(member));
   }
 
   /**

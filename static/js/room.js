@@ -11,10 +11,13 @@ import { deriveSecret } from "./kdf.js";
 import { mentionsFor } from "./mentions.js";
 import { normalizeRoom, normalizeText, normalizeUsername } from "./names.js";
 import { Screen } from "./screen.js";
-import { HELP } from "./sentences.js";
+import { help } from "./sentences.js";
+import { keepShell, renewShell } from "./shell.js";
 import { makeTab } from "./tab.js";
+import { scriptUrl } from "./trusted.js";
 import { Typist } from "./typist.js";
 import { OPTIONS, RoomView } from "./view.js";
+import { learn, t, word } from "./words.js";
 
 /**
  * @import { Bytes } from "./bytes.js"
@@ -23,31 +26,31 @@ import { OPTIONS, RoomView } from "./view.js";
  * @import { Options } from "./view.js"
  */
 
-const LOGIN = "/";
+const LOGIN = `/${location.search}`;
 const SALT_BYTES = 16;
 // For a line that is nearly dead; whoever waits wants to be told at some time.
 const SITE_MS = 30_000;
 const SLOW_MS = 5_000;
 
 const REASONS = new Map([
-  [ERRORS.roomFull, "The room is full. Try again when somebody has left."],
-  [ERRORS.serverFull, "The server is full. Try again in a while."],
-  [ERRORS.rateLimited, "The server lets in a few at a time. This page goes on trying."],
-  [ERRORS.wrongSite, "This site has been set up anew, so the room’s key must be made again: leave and come back."],
-  [ERRORS.unavailable, "The server cannot reach its rooms at the moment."],
-  ["ended", "The server has ended this connection."],
-  ["malformed", "The server said something that makes no sense, so this page does not listen to it any longer."],
+  [ERRORS.roomFull, word("The room is full. Try again when somebody has left.")],
+  [ERRORS.serverFull, word("The server is full. Try again in a while.")],
+  [ERRORS.rateLimited, word("The server lets in a few at a time. This page goes on trying.")],
+  [ERRORS.wrongSite, word("This site has been set up anew, so the room’s key must be made again: leave and come back.")],
+  [ERRORS.unavailable, word("The server cannot reach its rooms at the moment.")],
+  ["ended", word("The server has ended this connection.")],
+  ["malformed", word("The server said something that makes no sense, so this page does not listen to it any longer.")],
 ]);
-const REFUSED = "The server did not let this page in. Leave and come back; if it goes on, tell whoever runs the site.";
-const UNREACHABLE = "The server does not answer. This page goes on trying.";
-const SLOW = "This takes longer than usual.";
-const SLOWED = "You write faster than the server takes. The rest follows by itself.";
-const NO_KEY = "The room’s key could not be made: the site did not answer, or this device has less than 128 MiB to spare.";
+const REFUSED = word("The server did not let this page in. Leave and come back; if it goes on, tell whoever runs the site.");
+const UNREACHABLE = word("The server does not answer. This page goes on trying.");
+const SLOW = word("This takes longer than usual.");
+const SLOWED = word("You write faster than the server takes. The rest follows by itself.");
+const NO_KEY = word("The room’s key could not be made: the site did not answer, or this device has less than 128 MiB to spare.");
 
-const WORKER = new URL("./kdf-worker.js", import.meta.url).href;
-// The one address that may become a script here, whatever is asked for.
-const policy = /** @type {any} */ (globalThis).trustedTypes?.createPolicy("chatsite", { createScriptURL: () => WORKER });
-const workerUrl = policy ? policy.createScriptURL("") : WORKER;
+// Of the files that this page is made of: /static/BUILD/js/room.js.
+const [, , BUILD] = new URL(import.meta.url).pathname.split("/");
+// Many come back at the same moment, from a server that has just begun; none of them is in a hurry.
+const NEWS_MS = 60_000;
 
 /** @returns {{name: string, roomName: string} | null} who comes from the login page, once */
 function admitted() {
@@ -63,13 +66,13 @@ function admitted() {
   }
 }
 
-/** @returns {Promise<Bytes>} the site salt; whatever else the server answers is refused */
+/** @returns {Promise<{site: Bytes, build: unknown}>} the site's salt; whatever else the server answers is refused */
 async function fetchSite() {
   const answer = await fetch("/site.json", { cache: "no-store", signal: AbortSignal.timeout(SITE_MS) });
-  const { v, salt } = await answer.json();
-  const bytes = fromBase64url(String(salt));
-  if (!answer.ok || v !== 1 || bytes.length !== SALT_BYTES) throw new Error("not the site's salt");
-  return bytes;
+  const { v, salt, build } = await answer.json();
+  const site = fromBase64url(String(salt));
+  if (!answer.ok || v !== 1 || site.length !== SALT_BYTES) throw new Error("not the site's salt");
+  return { site, build };
 }
 
 /**
@@ -78,8 +81,8 @@ async function fetchSite() {
  */
 async function enter(view, { name, roomName }) {
   view.setState("deriving");
-  const site = await fetchSite();
-  const secret = async () => deriveSecret(workerUrl, roomName, await kdfSalt(site));
+  const { site } = await fetchSite();
+  const secret = async () => deriveSecret(scriptUrl("kdf"), roomName, await kdfSalt(site));
   const room = await deriveRoom(await secret());
   const signer = await makeSigner();
 
@@ -88,27 +91,38 @@ async function enter(view, { name, roomName }) {
   const screen = new Screen(view, makeFilter(rules));
   let entered = false;
   let patience = 0;
+  let news = 0;
   const tab = await makeTab(io(makeLine()), { room, signer, site, name }, screen, {
     status(status, why) {
       if (status === "joined") view.setState(entered ? "resynced" : "connected");
-      else if (status === "stopped") view.setState("stopped", REASONS.get(why ?? "") ?? REFUSED);
-      else if (status === "offline") view.setState("offline", REASONS.get(why ?? "") ?? (entered ? "" : UNREACHABLE));
+      else if (status === "stopped") view.setState("stopped", t(REASONS.get(why ?? "") ?? REFUSED));
+      else if (status === "offline") view.setState("offline", t(REASONS.get(why ?? "") ?? (entered ? "" : UNREACHABLE)));
       else view.setState("connecting");
+      if (status === "joined" && entered) news ||= setTimeout(look, Math.random() * NEWS_MS);
       entered ||= status === "joined";
       clearTimeout(patience);
-      if (status === "connecting") patience = setTimeout(() => view.setState("connecting", SLOW), SLOW_MS);
+      if (status === "connecting") patience = setTimeout(() => view.setState("connecting", t(SLOW)), SLOW_MS);
     },
     serverKey: ({ pem, fingerprint }) =>
       view.shield.set({ serverKeyPem: pem, serverFingerprint: fingerprint, roomFingerprint: room.fingerprint }),
-    slowed: (slow) => view.setState("connected", slow ? SLOWED : ""),
+    slowed: (slow) => view.setState("connected", slow ? t(SLOWED) : ""),
   });
   const { client } = tab;
   const typist = new Typist(tab.typing);
   typist.allow(view.options.typing);
 
+  /** Who was away may come back to another server than was left. */
+  async function look() {
+    news = 0;
+    const { build } = await fetchSite().catch(() => ({ build: BUILD }));
+    if (build === BUILD) return;
+    renewShell();
+    view.offerReload();
+  }
+
   /** @param {string} called */
   function introduce(called) {
-    const link = `${location.origin}${LOGIN}#room=${encodeURIComponent(roomName)}`;
+    const link = `${location.origin}/#room=${encodeURIComponent(roomName)}`;
     view.setIdentity({ room: roomName, link, name: called, tag: tab.tag, hue: tab.hue });
     screen.call(tab.member, called);
   }
@@ -138,7 +152,7 @@ async function enter(view, { name, roomName }) {
       case "clear":
         return screen.clear();
       case "help":
-        return screen.notice("help", HELP, "told");
+        return screen.notice("help", help(), "told");
       case "fault":
         if (wish.sentence) view.tell(wish.sentence); // of the others the box itself speaks
     }
@@ -183,7 +197,7 @@ async function enter(view, { name, roomName }) {
   view.on("offers", (before, names) => [...commandsFor(before), ...mentionsFor(before, names)]);
   view.on("timer", tab.setTimer);
   view.on("files", (files) => {
-    for (const file of files) tab.share(file).catch(() => view.tell(`${file.name} could not be read.`));
+    for (const file of files) tab.share(file).catch(() => view.tell(t("{name} could not be read.", { name: file.name })));
   });
   view.on("get", (id) => tab.transfers.get(id));
   view.on("stop", (id) => tab.transfers.stop(id));
@@ -200,8 +214,12 @@ async function enter(view, { name, roomName }) {
     try {
       view.shield.showRoomKey(toBase64url(await rawRoomKey(await secret())));
     } catch {
-      view.addNotice("key", [NO_KEY], "warn");
+      view.addNotice("key", [t(NO_KEY)], "warn");
     }
+  });
+  view.on("reload", () => {
+    sessionStorage.setItem("chatsite.enter", "1");
+    location.reload();
   });
   view.on("leave", async () => {
     await client.leave();
@@ -216,6 +234,8 @@ async function enter(view, { name, roomName }) {
   client.start();
 }
 
+const { words } = document.body.dataset;
+if (words) learn(await (await fetch(words)).json());
 const who = admitted();
 if (who === null || (await unsupported()).length > 0) location.replace(LOGIN);
 else {
@@ -230,5 +250,6 @@ else {
   view.draft = sessionStorage.getItem("chatsite.draft") ?? "";
   view.on("leave", () => location.assign(LOGIN));
   view.on("reconnect", () => location.assign(LOGIN));
-  enter(view, who).catch(() => view.setState("stopped", NO_KEY));
+  keepShell();
+  enter(view, who).catch(() => view.setState("stopped", t(NO_KEY)));
 }

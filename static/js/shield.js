@@ -1,6 +1,7 @@
 // Knows the shield's panel: what it shows and when the key is covered; refuses to know where the key comes from.
 
 import { byId } from "./dom.js";
+import { t } from "./words.js";
 
 export class Shield {
   #panel = byId("shield-panel", HTMLDialogElement);
@@ -15,7 +16,7 @@ export class Shield {
     this.#button.addEventListener("click", () => {
       if (!this.#key.hidden) return this.showRoomKey(null);
       this.#button.disabled = true;
-      this.#button.textContent = "Making it again…";
+      this.#button.textContent = t("Making it again…");
       askForKey();
     });
   }
@@ -34,7 +35,7 @@ export class Shield {
     this.#key.hidden = !shown;
     if (shown) this.#key.scrollIntoView({ block: "nearest" });
     this.#button.disabled = false;
-    this.#button.textContent = shown ? "Hide the key" : "Show the key";
+    this.#button.textContent = shown ? t("Hide the key") : t("Show the key");
     this.#button.setAttribute("aria-expanded", String(shown));
   }
 }

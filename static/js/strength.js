@@ -1,6 +1,7 @@
 // Knows how long a room name stands against guessing and how to make one that stands; refuses to know the page.
 
 import { ROOM_PREFIX } from "./names.js";
+import { t, tn, word } from "./words.js";
 
 /**
  * hashcat reaches 1,667 Argon2id guesses of 64 MiB a second on the fastest card of 2023 (its pull request 4284), so about
@@ -15,26 +16,27 @@ const LIST_LENGTH = 2048;
 
 const DAY = 86_400;
 const YEAR = 365 * DAY;
-/** @type {[seconds: number, one: string, many: string][]} */
+/** @type {[seconds: number, say: (n: number) => string][]} */
 const UNITS = [
-  [1, "second", "seconds"],
-  [60, "minute", "minutes"],
-  [3600, "hour", "hours"],
-  [DAY, "day", "days"],
-  [30 * DAY, "month", "months"],
-  [YEAR, "year", "years"],
-  [100 * YEAR, "century", "centuries"],
+  [1, (n) => tn("in about {n} second", "in about {n} seconds", n)],
+  [60, (n) => tn("in about {n} minute", "in about {n} minutes", n)],
+  [3600, (n) => tn("in about {n} hour", "in about {n} hours", n)],
+  [DAY, (n) => tn("in about {n} day", "in about {n} days", n)],
+  [30 * DAY, (n) => tn("in about {n} month", "in about {n} months", n)],
+  [YEAR, (n) => tn("in about {n} year", "in about {n} years", n)],
+  [100 * YEAR, (n) => tn("in about {n} century", "in about {n} centuries", n)],
 ];
 // So near to the next unit that rounding would say "60 seconds" or "24 hours".
 const AS_GOOD_AS = 0.979;
 
-/** @type {[seconds: number, word: string, advice: string][]} below so many seconds; what is left is strong */
+/** @type {[seconds: number, word: string][]} below so many seconds; what is left is strong */
 const LEVELS = [
-  [3600, "Very weak", " Fine for a room that is no secret."],
-  [30 * DAY, "Weak", " Fine for a room that is no secret."],
-  [10 * YEAR, "Fair", ""],
-  [1000 * YEAR, "Good", ""],
+  [3600, word("Very weak")],
+  [30 * DAY, word("Weak")],
+  [10 * YEAR, word("Fair")],
+  [1000 * YEAR, word("Good")],
 ];
+const SECRETS = 2;
 
 /**
  * @param {number} guesses expected until the name is found
@@ -44,17 +46,18 @@ export function verdict(guesses) {
   const seconds = guesses / GUESSES_PER_SECOND;
   const found = LEVELS.findIndex(([limit]) => seconds < limit);
   const level = found < 0 ? LEVELS.length : found;
-  const [, word, advice] = LEVELS[level] ?? [0, "Strong", ""];
-  return { level, sentence: `${word}: somebody with a thousand graphics cards could guess it ${duration(seconds)}.${advice}` };
+  const strength = t(LEVELS[level]?.[1] ?? word("Strong"));
+  const time = duration(seconds);
+  const told = t("{strength}: somebody with a thousand graphics cards could guess it {time}.", { strength, time });
+  return { level, sentence: level < SECRETS ? `${told} ${t("Fine for a room that is no secret.")}` : told };
 }
 
 /** @param {number} seconds */
 export function duration(seconds) {
-  if (seconds < 1) return "at once";
-  if (seconds >= 100_000 * YEAR) return "in more than 100,000 years";
-  const [size, one, many] = UNITS.findLast(([unit]) => seconds >= unit * AS_GOOD_AS) ?? [1, "second", "seconds"];
-  const count = Math.round(seconds / size);
-  return `in about ${count} ${count === 1 ? one : many}`;
+  if (seconds < 1) return t("at once");
+  if (seconds >= 100_000 * YEAR) return t("in more than 100,000 years");
+  const [size, say] = UNITS.findLast(([unit]) => seconds >= unit * AS_GOOD_AS) ?? UNITS[0];
+  return say(Math.round(seconds / size));
 }
 
 /**

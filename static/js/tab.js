@@ -7,7 +7,7 @@ import { COMMANDS, ERRORS } from "./events.js";
 import { Files } from "./files.js";
 import { fileName } from "./names.js";
 import { Outbox } from "./outbox.js";
-import { CHANGE_LOST } from "./sentences.js";
+import { changeLost } from "./sentences.js";
 import { Transfers } from "./transfers.js";
 
 /**
@@ -113,7 +113,7 @@ export async function makeTab(socket, { room, signer, site, name }, screen, owne
     changes.delete(id);
     if (line === undefined) return screen.change(id, fate);
     screen.change(line, { changing: [...changes.values()].includes(line) });
-    if (fate.status === "failed") screen.notice(null, CHANGE_LOST, "warn");
+    if (fate.status === "failed") screen.notice(null, changeLost(), "warn");
   }
 
   /**

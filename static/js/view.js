@@ -12,6 +12,7 @@ import { Shield } from "./shield.js";
 import { Stream } from "./stream.js";
 import { showTheme } from "./theme.js";
 import { keepInView } from "./viewport.js";
+import { t, word } from "./words.js";
 
 /**
  * @import { Context } from "./composer.js"
@@ -29,7 +30,7 @@ import { keepInView } from "./viewport.js";
  *   react: (id: string, sign: string) => void, theme: (theme: string) => void,
  *   timer: (seconds: number) => void, files: (files: File[]) => void, get: (id: string) => void,
  *   stop: (id: string) => void,
- *   offers: (before: string, names: readonly string[]) => Offer[], reconnect: () => void}} Handlers
+ *   offers: (before: string, names: readonly string[]) => Offer[], reconnect: () => void, reload: () => void}} Handlers
  */
 
 /** Each has a box on the page, and this is what it holds at first. */
@@ -49,12 +50,12 @@ const SAID_MS = 8000;
 
 /** @type {Record<State, {text: string, open: boolean, again: string}>} */
 const STATES = {
-  deriving: { text: "Making the room’s key from its name. Slow on purpose: so is every guess.", open: false, again: "" },
-  connecting: { text: "Connecting…", open: true, again: "" },
-  connected: { text: "Connected, encrypted end to end.", open: true, again: "" },
-  offline: { text: "Not connected, trying again. What you write waits here.", open: true, again: "Try now" },
-  resynced: { text: "Connected again.", open: true, again: "" },
-  stopped: { text: "Not connected.", open: false, again: "Try again" },
+  deriving: { text: word("Making the room’s key from its name. Slow on purpose: so is every guess."), open: false, again: "" },
+  connecting: { text: word("Connecting…"), open: true, again: "" },
+  connected: { text: word("Connected, encrypted end to end."), open: true, again: "" },
+  offline: { text: word("Not connected, trying again. What you write waits here."), open: true, again: word("Try now") },
+  resynced: { text: word("Connected again."), open: true, again: "" },
+  stopped: { text: word("Not connected."), open: false, again: word("Try again") },
 };
 
 export class RoomView {
@@ -64,8 +65,8 @@ export class RoomView {
   people = new People((member, muted) => this.#handlers.mute?.(member, muted));
   shield = new Shield(() => this.#handlers.showKey?.());
   noticing;
-  #emoji = new EmojiPanel(() => this.tell("The emoji could not be loaded. Try again."));
-  #invite = new Invite((text, what) => this.#copy(text, what));
+  #emoji = new EmojiPanel(() => this.tell(t("The emoji could not be loaded. Try again.")));
+  #invite = new Invite((text, done) => this.#copy(text, done));
   #composer = new Composer(
     (text, context) => this.#handlers.send?.(text, context) ?? false,
     (text) => this.#handlers.draft?.(text),
@@ -159,6 +160,14 @@ export class RoomView {
     this.#say("say-seen", [words]);
   }
 
+  /** The page is of an earlier build than the site. */
+  offerReload() {
+    const button = make("button", "small", t("Reload"));
+    button.type = "button";
+    button.addEventListener("click", () => this.#handlers.reload?.());
+    byId("update", HTMLElement).replaceChildren(make("span", "", t("This site has a new version.")), " ", button);
+  }
+
   /** @param {{room: string, link: string, name: string, tag: string, hue: number}} identity `link`: leads into the room */
   setIdentity({ room, link, name, tag, hue }) {
     this.#room = room;
@@ -178,12 +187,12 @@ export class RoomView {
     const { text, open, again } = STATES[state];
     clearTimeout(this.#calm);
     this.#state.dataset.state = state;
-    byId("state-text", HTMLElement).textContent = text;
+    byId("state-text", HTMLElement).textContent = t(text);
     byId("state-detail", HTMLElement).textContent = detail;
     byId("progress", HTMLElement).hidden = state !== "deriving";
     const button = byId("reconnect", HTMLButtonElement);
     button.hidden = !again;
-    button.textContent = again;
+    button.textContent = t(again);
     this.#composer.setOpen(open);
     this.stream.setAway(state !== "connected" && state !== "resynced");
     if (state === "resynced") this.#calm = window.setTimeout(() => this.setState("connected"), RESYNCED_MS);
@@ -222,7 +231,7 @@ export class RoomView {
     if (name === "desktop" && box.checked && !(await this.noticing.ask())) {
       box.checked = false;
       this.noticing.options = this.options;
-      this.tell("The browser does not allow notifications for this site.");
+      this.tell(t("The browser does not allow notifications for this site."));
     }
     this.#handlers.option?.(name, box.checked);
   }
@@ -235,7 +244,7 @@ export class RoomView {
   #act(choice, id, detail) {
     switch (choice) {
       case "copy":
-        return void this.#copy(detail, "Message");
+        return void this.#copy(detail, t("Message copied."));
       case "go":
         return this.stream.goTo(id);
       case "edit":
@@ -243,7 +252,7 @@ export class RoomView {
       case "reply": {
         const shown = this.stream.message(id)?.shown;
         if (!shown) return;
-        return this.#composer.begin({ kind: "reply", id, label: `Answering ${shown.nameParts}: ${shown.line}` });
+        return this.#composer.begin({ kind: "reply", id, label: t("Answering {name}: {text}", { name: shown.nameParts, text: shown.line }) });
       }
       case "react":
         return this.#handlers.react?.(id, detail);
@@ -262,7 +271,7 @@ export class RoomView {
   /** @param {string} id */
   #edit(id) {
     const message = this.stream.message(id);
-    if (message) this.#composer.begin({ kind: "edit", id, label: "Editing your message" }, message.text);
+    if (message) this.#composer.begin({ kind: "edit", id, label: t("Editing your message") }, message.text);
   }
 
   #showRoomName() {
@@ -272,15 +281,15 @@ export class RoomView {
 
   /**
    * @param {string} text
-   * @param {string} what it is
+   * @param {string} done what to say then
    */
-  async #copy(text, what) {
+  async #copy(text, done) {
     // Clipboards can be forbidden by the browser or by the person; then the text can still be selected by hand.
     const copied = await navigator.clipboard.writeText(text).then(
       () => true,
       () => false,
     );
-    this.tell(copied ? `${what} copied.` : "The browser did not allow copying. Select the text by hand.");
+    this.tell(copied ? done : t("The browser did not allow copying. Select the text by hand."));
     return copied;
   }
 

@@ -2,6 +2,7 @@
 // know what is said.
 
 import { beforePaint, byId } from "./dom.js";
+import { t } from "./words.js";
 
 // Within this distance of the end the reader is taken to be following.
 const NEAR_END_PX = 48;
@@ -65,7 +66,7 @@ export class Reader {
 
   #showJump() {
     this.#jump.hidden = this.#following;
-    const text = this.#unseen ? `↓ ${this.#unseen} new` : "↓ Newest";
+    const text = this.#unseen ? `↓ ${t("{n} new", { n: this.#unseen })}` : `↓ ${t("Newest")}`;
     if (this.#jump.textContent !== text) this.#jump.textContent = text;
   }
 

@@ -5,12 +5,14 @@ What it was: all blocks that the attack has taken are free again, but for what t
 what the system sees of the process does not grow from round to round. The system may see more than before the attack:
 Python gives memory back by the megabyte, and one block of the honest talk keeps the megabyte that it lies in.
 
-Run alone (tests/run does): what else the machine has to do makes people wait, too. The attacker is a process with all
+Run alone (tests/run does): what else the machine has to do makes people wait, too. Of several that run beside each
+other, one attacks at a time, and the others rest. The attacker is a process with all
 niceness there is on the core that the talk is measured on; the server has the other one. A measurement that fails is
 made again, twice at most: noise makes a wait longer and never shorter, and what leaks leaks each time.
 """
 
 import asyncio
+import fcntl
 import json
 import os
 import re
@@ -18,7 +20,8 @@ import sys
 import urllib.request
 from asyncio.subprocess import PIPE
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -168,18 +171,35 @@ async def attacked(served: Served, name: str, course: Course) -> Counter[str]:
     return Counter(json.loads(said))
 
 
-async def measure(served: Served, metrics_port: int, people: Talk, name: str, course: Course) -> Result:
+@contextmanager
+def turn(lock: Path) -> Iterator[None]:
+    """While it lasts, no other test of this file starts a server or attacks one."""
+    with lock.open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+@asynccontextmanager
+async def my_turn(lock: Path) -> AsyncIterator[None]:
+    """The same; who waits for it goes on answering the server."""
+    with ExitStack() as stack:
+        await asyncio.to_thread(stack.enter_context, turn(lock))
+        yield
+
+
+async def measure(served: Served, metrics_port: int, people: Talk, name: str, course: Course, lock: Path) -> Result:
     result = Result(memory(served), blocks_before=blocks(metrics_port, people))
     for round_ in range(ROUNDS):
-        result.quiet += await people.goes_on(course.quiet)
-        attack = asyncio.create_task(attacked(served, name, course))
-        await asyncio.sleep(BEGIN_SECONDS)
-        while True:
-            result.attacked += await people.goes_on(ATTACK_SECONDS - BEGIN_SECONDS)
-            result.most = max(result.most, memory(served))
-            if attack.done() or not course.until:
-                break
-        result.did += await attack
+        async with my_turn(lock):
+            result.quiet += await people.goes_on(course.quiet)
+            attack = asyncio.create_task(attacked(served, name, course))
+            await asyncio.sleep(BEGIN_SECONDS)
+            while True:
+                result.attacked += await people.goes_on(ATTACK_SECONDS - BEGIN_SECONDS)
+                result.most = max(result.most, memory(served))
+                if attack.done() or not course.until:
+                    break
+            result.did += await attack
         await asyncio.sleep(course.rest)
         result.last, result.blocks_last = memory(served), blocks(metrics_port, people)
         if round_ == 0:
@@ -195,15 +215,16 @@ def separate(served: Served) -> None:
         os.sched_setaffinity(0, cores[1:])
 
 
-def withstood(name: str, course: Course, empty_room_ttl: float) -> Result:
+def withstood(name: str, course: Course, empty_room_ttl: float, lock: Path) -> Result:
     """What came of it: the attack is made again where noise could be why it was noticed."""
 
     async def scene(served: Served) -> Sequence[Result]:
         results = []
         async with talk(served.url, Room.from_secret(os.urandom(32))) as people:
-            await people.goes_on(QUIET_SECONDS)
+            async with my_turn(lock):
+                await people.goes_on(QUIET_SECONDS)
             for _ in range(ATTEMPTS):
-                results.append(await measure(served, metrics_port, people, name, course))
+                results.append(await measure(served, metrics_port, people, name, course, lock))
                 if results[-1].ratio < TIMES and results[-1].clean:
                     break
             people.nothing_lost()
@@ -211,12 +232,13 @@ def withstood(name: str, course: Course, empty_room_ttl: float) -> Result:
 
     before = os.sched_getaffinity(0)
     # People who talk faster than people do, to be measured; all else is as it comes.
-    with (
-        kept_port() as metrics_port,
-        serve(
+    with ExitStack() as stack:
+        metrics_port = stack.enter_context(kept_port())
+        serving = serve(
             events_per_connection="100, 100", grace_time=0.5, empty_room_ttl=empty_room_ttl, metrics_port=metrics_port
-        ) as served,
-    ):
+        )
+        with turn(lock):
+            served = stack.enter_context(serving)
         separate(served)
         try:
             results = asyncio.run(scene(served))
@@ -232,12 +254,28 @@ def withstood(name: str, course: Course, empty_room_ttl: float) -> Result:
     return best
 
 
-@pytest.mark.timeout(180)
+@pytest.fixture
+def lock(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all processes that run these tests."""
+    return tmp_path_factory.getbasetemp().parent / "attack.lock"
+
+
+@pytest.fixture
+def results() -> Path:
+    """What was measured is worth keeping: a line for each attack."""
+    return Path(os.environ.get("ATTACKS", os.devnull))
+
+
+def keep(results: Path, line: str) -> None:
+    with results.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+
+
+@pytest.mark.timeout(360)
 @pytest.mark.parametrize("name", ATTACKS)
-def test_nobody_but_the_attacker_notices(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    result = withstood(name, Course(), 0.5)
-    with capsys.disabled():
-        print(f"\n{result.line(name)}", end="")  # noqa: T201 - what was measured is worth keeping
+def test_nobody_but_the_attacker_notices(name: str, lock: Path, results: Path) -> None:
+    result = withstood(name, Course(), 0.5, lock)
+    keep(results, result.line(name))
     if name in LEAST:
         what, number = LEAST[name]
         assert result.did[what] >= number, result.line(name)
@@ -245,10 +283,9 @@ def test_nobody_but_the_attacker_notices(name: str, capsys: pytest.CaptureFixtur
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
-def test_nobody_notices_a_hundred_thousand_empty_rooms(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nobody_notices_a_hundred_thousand_empty_rooms(lock: Path, results: Path) -> None:
     until = ("rooms", EMPTY_ROOMS // ROUNDS)
     course = Course(quiet=10, seconds=600, rest=ROOM_SECONDS + REST_SECONDS, until=until)
-    result = withstood("empty-rooms", course, ROOM_SECONDS)
-    with capsys.disabled():
-        print(f"\n{result.line('empty-rooms')}", end="")  # noqa: T201
+    result = withstood("empty-rooms", course, ROOM_SECONDS, lock)
+    keep(results, result.line("100,000 rooms"))
     assert result.did["rooms"] >= EMPTY_ROOMS

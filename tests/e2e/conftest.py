@@ -6,6 +6,7 @@ Python live on it together. Fixtures that wait ask for `runner` and run their st
 
 import asyncio
 import inspect
+import os
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -13,11 +14,14 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, Page, Playwright, async_playwright
 
-from tests.e2e.pages import Complaints, Guest, Visits, launch
+from tests.e2e.pages import Complaints, Guest, Visits, launch, launch_firefox
 from tests.serving import Served, serve
 
 Enter = Callable[..., Awaitable[Guest]]
 Serving = Callable[..., Served]
+
+BROWSER = "CHATSITE_TESTS_BROWSER"
+"""The variable by which tests/run says which browser these tests are run in."""
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -45,9 +49,14 @@ def playwright(runner: asyncio.Runner) -> Iterator[Playwright]:
 
 
 @pytest.fixture(scope="package")
-def browser(runner: asyncio.Runner, playwright: Playwright) -> Iterator[Browser]:
+def browser(
+    runner: asyncio.Runner, playwright: Playwright, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Browser]:
     """One browser for all: every person in it has a context of their own, which shares nothing with others."""
-    browser = runner.run(launch(playwright))
+    if os.environ.get(BROWSER, "chromium") == "firefox":
+        browser = runner.run(launch_firefox(playwright, tmp_path_factory.mktemp("firefox")))
+    else:
+        browser = runner.run(launch(playwright))
     yield browser
     runner.run(browser.close())
 

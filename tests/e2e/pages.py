@@ -26,6 +26,7 @@ from playwright.async_api import (
     expect,
 )
 
+from tests.firefox import stand_in
 from tests.programs import chromium
 
 LOCAL_HOSTS = {"127.0.0.1", "localhost", "chat.test"}
@@ -50,17 +51,35 @@ addEventListener("securitypolicyviolation", ({ violatedDirective, blockedURI, so
   console.error(`violation of ${violatedDirective}: ${blockedURI} at ${sourceFile}:${lineNumber}`));
 """
 
-# What Chromium itself says where a test cuts the line.
-CUT_LINE = r"WebSocket connection to .* failed|net::ERR_|WebSocket is closed before"
+# What browsers themselves say where a test cuts the line.
+FIREFOX_CUT = r"can.t establish a connection to the server at wss?://|connection to wss?://\S+ was interrupted"
+CUT_LINE = rf"WebSocket connection to .* failed|net::ERR_|WebSocket is closed before|{FIREFOX_CUT}"
 # And where one lets no WebSocket through.
 REFUSED = (
-    r"WebSocket connection to 'ws://[^']*' failed: Error during WebSocket handshake: Unexpected response code: 403"
+    r"WebSocket connection to 'ws://[^']*' failed: Error during WebSocket handshake: Unexpected response code: 403|"
+    rf"{FIREFOX_CUT}"
 )
+
+
+FIREFOX: dict[str, str | float | bool] = {
+    # Who speaks is a tone, and there is nobody to ask whether it may be heard.
+    "media.navigator.permission.disabled": True,
+    "media.navigator.streams.fake": True,
+    "network.dns.localDomains": "chat.test",
+}
 
 
 async def launch(playwright: Playwright) -> Browser:
     expect.set_options(timeout=PATIENCE_MS)
     return await playwright.chromium.launch(executable_path=chromium(), args=ARGUMENTS)
+
+
+async def launch_firefox(playwright: Playwright, folder: Path) -> Browser:
+    """`folder`: for the program that is started, as long as the browser is there."""
+    expect.set_options(timeout=PATIENCE_MS)
+    return await playwright.firefox.launch(
+        channel="moz-firefox", executable_path=stand_in(folder), firefox_user_prefs=FIREFOX
+    )
 
 
 async def processes_of(session: CDPSession) -> list[int]:
@@ -77,8 +96,14 @@ def _is_a_browsers(process: int) -> bool:
         return False
 
 
-HARMLESS = ("WebSocket is closed before the connection is established",)
-"""Chromium's word for a page that gives a connection up while it is being made, which pages may do at any time."""
+HARMLESS = (
+    # Chromium's word for a page that gives a connection up while it is being made, which pages may do at any time.
+    "WebSocket is closed before the connection is established",
+    # Playwright's own, of contexts that were not given the shell.
+    "Service Worker registration blocked by Playwright",
+    # Firefox's word for a script that is no longer wanted, since the page is left: this is the hash of nothing.
+    r"The computed hash is .OLBgp1GsljhM2TJ\+sbHjaiH9txEUvgdDTAzHv2P24donTt6/529l\+9Ua0vFImLlb.",
+)
 
 
 @dataclass
@@ -140,8 +165,11 @@ class Options(TypedDict, total=False):
     java_script_enabled: bool
     reduced_motion: Literal["reduce", "no-preference"]
     permissions: Sequence[str]
+    locale: str
     has_touch: bool
     is_mobile: bool
+    service_workers: Literal["allow", "block"]
+    forced_colors: Literal["active", "none"]
 
 
 class Visits:
@@ -155,7 +183,10 @@ class Visits:
     async def context(self, **options: Unpack[Options]) -> BrowserContext:
         """Certificates are believed: those of the tests are self-made."""
         options.setdefault("viewport", DESKTOP)
-        context = await self._browser.new_context(ignore_https_errors=True, locale="en-GB", **options)
+        options.setdefault("locale", "en-GB")
+        # A test that does not ask for the shell pays no time for it.
+        options.setdefault("service_workers", "block")
+        context = await self._browser.new_context(ignore_https_errors=True, **options)
         context.set_default_timeout(PATIENCE_MS)
         self._contexts.append(context)
         self._complaints.attend(context)
@@ -194,7 +225,7 @@ class Login:
     @classmethod
     async def open(cls, page: Page, url: str) -> "Login":
         """`url`: of the site, without a slash at the end, with an invite's fragment or not."""
-        await page.goto(url if "#" in url else f"{url}/")
+        await page.goto(url if set("#?") & set(url) else f"{url}/")
         return cls(page)
 
     async def go_to_room(self) -> None:
@@ -234,7 +265,7 @@ class Guest:
         login = await Login.open(page, url)
         await login.type_names(room, name)
         await login.enter.click()
-        await page.wait_for_url("**/room")
+        await page.wait_for_url(re.compile(r"/room(\?.*)?$"))
         return cls(page, room, name)
 
     @classmethod

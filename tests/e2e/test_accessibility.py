@@ -13,6 +13,9 @@ SETTINGS = {"events_per_connection": "10, 1000"}
 AXE = (ROOT / "tests/node/node_modules/axe-core/axe.min.js").read_text("utf-8")
 FAULTS = """() => axe.run(document, { resultTypes: ["violations"] }).then(({ violations }) =>
   violations.flatMap(({ id, help, nodes }) => nodes.map(({ target }) => `${id} (${help}): ${target}`)))"""
+STILL = """() => Promise.all(document.getAnimations()
+  .filter(({ effect }) => Number.isFinite(effect.getComputedTiming().endTime))
+  .map(({ finished }) => finished.catch(() => null)))"""
 PHONE: ViewportSize = {"width": 390, "height": 844}
 THEMES = ["dark", "light", "contrast"]
 
@@ -20,7 +23,7 @@ THEMES = ["dark", "light", "contrast"]
 async def faults(page: Page) -> list[str]:
     """At every level, also of what is only recommended."""
     # What is still moving has colours of its own.
-    await page.evaluate("() => Promise.all(document.getAnimations().map((each) => each.finished.catch(() => null)))")
+    await page.evaluate(STILL)
     await page.evaluate(AXE)
     found: list[str] = await page.evaluate(FAULTS)
     return found
@@ -28,7 +31,8 @@ async def faults(page: Page) -> list[str]:
 
 async def dressed(visits: Visits, theme: str, size: ViewportSize) -> Page:
     page = await visits.page(viewport=size, reduced_motion="reduce")
-    await page.add_init_script(f"sessionStorage.setItem('chatsite.theme', '{theme}')")
+    # Pages without an origin have no storage.
+    await page.add_init_script(f"if (origin !== 'null') sessionStorage.setItem('chatsite.theme', '{theme}')")
     return page
 
 
@@ -46,10 +50,25 @@ async def test_login(visits: Visits, server: Served, complaints: Complaints, the
     assert await faults(page) == []
     await page.goto(f"{server.url}/help")
     assert await faults(page) == []
-    await page.goto(f"{server.url}/nowhere")
+    for path in ("/nowhere", "/offline"):
+        await page.goto(f"{server.url}{path}")
+        assert await faults(page) == []
+
+
+async def test_from_right_to_left(visits: Visits, server: Served) -> None:
+    page = await visits.page(viewport=PHONE, locale="ar")
+    login = await Login.open(page, server.url)
+    await login.type_names("room-1", "a")
+    await expect(login.strength).not_to_be_empty()
+    assert await faults(page) == []
+    await page.goto(f"{server.url}/help")
+    assert await faults(page) == []
+    guest = await Guest.enter(page, server.url, "room-axe-arabic", "Guest")
+    await guest.say("hello")
     assert await faults(page) == []
 
 
+@pytest.mark.chromium
 @pytest.mark.parametrize(
     ("theme", "size"),
     [*((theme, PHONE) for theme in THEMES), ("dark", DESKTOP)],

@@ -1,6 +1,7 @@
 """What can be done with a message that has been said: answered, reacted to, edited, deleted; by mouse, by keyboard and
 by finger, and what everybody then sees."""
 
+import pytest
 from playwright.async_api import Locator, expect
 
 from tests.client import talking
@@ -143,6 +144,7 @@ async def test_all_of_it_by_the_keyboard_alone(alice: Guest, bobby: Guest) -> No
     await expect(alice.page.locator("#stream")).to_be_focused()
 
 
+@pytest.mark.chromium
 async def test_by_a_finger(visits: Visits, server: Served) -> None:
     context = await visits.context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)
     guest = await Guest.enter(await context.new_page(), server.url, "room-finger", "Guest")

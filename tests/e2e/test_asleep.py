@@ -14,6 +14,8 @@ from tests.e2e.pages import CUT_LINE, REFUSED, Complaints
 from tests.e2e.tabs import Tab, Tabs, browsing
 from tests.proxy import Line
 
+pytestmark = pytest.mark.chromium
+
 Sleep = Callable[[Tabs, Tab], AbstractAsyncContextManager[None]]
 
 

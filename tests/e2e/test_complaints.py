@@ -1,5 +1,6 @@
 """The check that every other test here relies on can fail: whatever a page may complain of is heard."""
 
+import pytest
 from playwright.async_api import expect
 
 from tests.e2e.pages import Complaints, Login, Visits
@@ -34,6 +35,7 @@ async def test_whatever_a_page_complains_of_is_heard(visits: Visits, complaints:
     complaints.expect(r"")
 
 
+@pytest.mark.chromium
 async def test_a_request_to_another_host_is_heard(visits: Visits, complaints: Complaints) -> None:
     """One that no policy stops: going there."""
     page = await visits.page()

@@ -5,6 +5,7 @@ import asyncio
 import struct
 import zlib
 
+import pytest
 from playwright.async_api import FilePayload, Locator, expect
 
 from tests.e2e.conftest import Enter, Serving
@@ -44,6 +45,7 @@ async def saved(guest: Guest, name: str) -> bytes:
     return await asyncio.to_thread(path.read_bytes)
 
 
+@pytest.mark.chromium
 async def test_a_file_is_fetched_by_whoever_wants_it_and_is_what_it_was(alice: Guest, bobby: Guest) -> None:
     await send(alice, file("letter.txt", WORDS, "text/plain"))
     await expect(card(alice, "letter.txt")).to_contain_text("43 kB")
@@ -57,6 +59,7 @@ async def test_a_file_is_fetched_by_whoever_wants_it_and_is_what_it_was(alice: G
         assert await saved(bobby, name) == data
 
 
+@pytest.mark.chromium
 async def test_who_comes_later_fetches_it_while_its_owner_is_here(enter: Enter) -> None:
     owner = await enter("room-later", "Owner")
     await send(owner, file("a.bin", BIG))
@@ -123,6 +126,7 @@ async def test_too_large_is_said_before_anything_is_sent(alice: Guest) -> None:
     await expect(alice.message("huge.iso")).to_have_count(0)
 
 
+@pytest.mark.chromium
 async def test_dropped_and_pasted(alice: Guest, bobby: Guest) -> None:
     for kind, target, name in (("drop", "#stream", "dropped.txt"), ("paste", "#text", "pasted.txt")):
         await alice.page.locator(target).evaluate(
@@ -139,6 +143,7 @@ async def test_dropped_and_pasted(alice: Guest, bobby: Guest) -> None:
         await bobby.hears(name)
 
 
+@pytest.mark.chromium
 async def test_stopped_cut_and_taken_up_again(enter: Enter, serving: Serving, complaints: Complaints) -> None:
     complaints.expect(CUT_LINE)
     # Slow enough for a person to press something meanwhile.

@@ -4,12 +4,15 @@ import asyncio
 import os
 import signal
 
+import pytest
 from playwright.async_api import Playwright, expect
 
 from tests.client import Client, talking
 from tests.e2e.conftest import Enter
 from tests.e2e.pages import Complaints, Guest, Visits, launch, processes_of
 from tests.serving import Served
+
+pytestmark = pytest.mark.chromium
 
 SETTINGS = {"grace_time": 0.5}
 

@@ -2,6 +2,7 @@
 
 import re
 
+import pytest
 from playwright.async_api import Page, expect
 
 from tests.client import talking
@@ -164,11 +165,11 @@ async def test_after_a_reload_another_username_can_be_chosen(enter: Enter, serve
 async def test_back_and_forth_through_the_history_of_the_tab(enter: Enter, server: Served) -> None:
     async with talking(server.url, "room-history", "Steve") as (steve,):
         guest = await enter("room-history", "Guest")
-        await guest.page.go_back()
+        await guest.page.evaluate("() => history.back()")
         login = Login(guest.page)
         await expect(login.room).to_have_value("room-history")
         await steve.hears("user_left")
-        await guest.page.go_forward()
+        await guest.page.evaluate("() => history.forward()")
         await expect(login.enter).to_be_enabled()
         assert guest.page.url == f"{server.url}/"
 
@@ -219,6 +220,7 @@ async def test_an_insecure_page_says_what_to_do(visits: Visits, complaints: Comp
     await expect(login.notice).to_contain_text("not secure")
 
 
+@pytest.mark.chromium
 async def test_without_javascript_the_pages_say_why_they_need_it(visits: Visits, server: Served) -> None:
     page = await visits.page(java_script_enabled=False)
     asked: list[str] = []

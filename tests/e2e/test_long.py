@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Literal
 
+import pytest
 from playwright.async_api import Page, Route, WebSocketRoute, expect
 
 from bench.limits import UNLIMITED
@@ -11,6 +12,8 @@ from tests.client import Client, talking
 from tests.e2e.conftest import Enter
 from tests.e2e.pages import Guest, Visits
 from tests.serving import Served
+
+pytestmark = pytest.mark.chromium
 
 SETTINGS = {**UNLIMITED, "log_size": 1000}
 MANY = 320

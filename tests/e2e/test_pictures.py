@@ -13,6 +13,9 @@ from tests.client import talking
 from tests.e2e.pages import DESKTOP, Complaints, Guest, Login, Visits
 from tests.serving import Served
 
+# The style with which Playwright makes animations stand still is an inline one: Firefox's policy refuses it.
+pytestmark = pytest.mark.chromium
+
 SETTINGS = {"events_per_connection": "10, 1000"}
 SIZES: dict[str, ViewportSize] = {
     "desktop": DESKTOP,

@@ -5,6 +5,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from playwright.async_api import expect
 
 from tests.client import talking
@@ -76,6 +77,7 @@ async def test_two_talk_where_no_websocket_is_let_through(
         assert steve.comings_and_goings == ["new_user", "new_user", "user_left", "user_left"]
 
 
+@pytest.mark.chromium
 async def test_a_websocket_that_is_not_answered_for_long(
     visits: Visits, server: Served, complaints: Complaints
 ) -> None:

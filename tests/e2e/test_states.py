@@ -6,7 +6,7 @@ from playwright.async_api import Route, WebSocketRoute, expect
 
 from tests.client import talking
 from tests.e2e.conftest import Enter, Serving
-from tests.e2e.pages import CUT_LINE, Complaints, Guest, Visits
+from tests.e2e.pages import CUT_LINE, FIREFOX_CUT, Complaints, Guest, Visits
 from tests.proxy import Line
 from tests.serving import Served
 
@@ -104,7 +104,7 @@ async def test_a_full_server(enter: Enter, visits: Visits, serving: Serving) -> 
 async def test_a_server_that_takes_no_more_connections(
     enter: Enter, visits: Visits, complaints: Complaints, serving: Serving
 ) -> None:
-    complaints.expect("503")
+    complaints.expect("503", FIREFOX_CUT)
     small = serving(max_connections=1)
     first = await enter("room-busy", "First", url=small.url)
     second = await Guest.arrive(await visits.page(), small.url, "room-busy", "Second")

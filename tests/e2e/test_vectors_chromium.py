@@ -13,10 +13,9 @@ TESTS = Path(__file__).parent.parent
 
 RUN = """async ({ scripts, vectors }) => {
   const load = (name) => import(`${scripts}${name}.js`);
-  const names = ["vectors", "bytes", "names", "crypto", "envelope", "kdf"];
-  const [checks, bytes, words, crypto, envelope, kdf] = await Promise.all(names.map(load));
-  const policy = trustedTypes.createPolicy("chatsite", { createScriptURL: () => `${scripts}kdf-worker.js` });
-  const deriveSecret = (name, salt) => kdf.deriveSecret(policy.createScriptURL(""), name, salt);
+  const names = ["vectors", "bytes", "names", "crypto", "envelope", "kdf", "trusted"];
+  const [checks, bytes, words, crypto, envelope, kdf, trusted] = await Promise.all(names.map(load));
+  const deriveSecret = (name, salt) => kdf.deriveSecret(trusted.scriptUrl("kdf"), name, salt);
   return checks.runVectors(vectors, { bytes, names: words, crypto, envelope, deriveSecret });
 }"""
 

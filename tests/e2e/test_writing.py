@@ -70,7 +70,7 @@ async def test_what_somebody_does_is_told_in_one_line(alice: Guest, bobby: Guest
 
 async def test_commands_are_shown_refused_and_escaped(alice: Guest) -> None:
     await alice.write("/help")
-    await alice.see_notice("/nick NAME takes another username", "told")
+    await alice.see_notice("/nick NAME: take another username", "told")
     await alice.write("/dance now")
     await expect(alice.page.locator("#say-seen")).to_have_text(
         "There is no command /dance. /help shows those that there are."
@@ -187,7 +187,7 @@ async def test_emoji_are_found_and_put_in_by_the_keyboard(alice: Guest) -> None:
     search = alice.page.locator("#emoji-search")
     await expect(search).to_be_focused()
     await search.fill("rocket")
-    await expect(alice.page.locator("#emoji-count")).to_have_text("1 found")
+    await expect(alice.page.locator("#emoji-count")).to_have_text("1 of 1 shown")
     await search.press("Enter")
     await expect(alice.text).to_have_value("fine 🚀")
     await expect(alice.text).to_be_focused()

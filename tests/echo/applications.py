@@ -16,7 +16,7 @@ class EngineEcho:
     async def message(self, data: str | bytes) -> None:
         self._connection.send([engineio.encode(Packet(PacketType.MESSAGE, data))])
 
-    def closed(self) -> None:
+    def closed(self, gone: bool) -> None:
         pass
 
 

@@ -16,6 +16,7 @@ from handlers.base import NotFoundHandler
 from handlers.client import Client
 from handlers.connections import Connections
 from handlers.engine import ANY_ORIGIN
+from handlers.languages import read_languages
 from handlers.line import Lines
 from handlers.pages import PageFacts
 from handlers.polling import PollingTransport
@@ -88,6 +89,7 @@ class House:
             ],
             default_handler_class=NotFoundHandler,
             template_path=str(ROOT / "templates"),
+            languages=read_languages(ROOT / "locale"),
             assets=assets,
             compress_response=True,
             log_function=lambda handler: None,

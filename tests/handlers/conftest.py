@@ -15,6 +15,7 @@ from handlers.assets import Assets, read_assets
 from handlers.base import NotFoundHandler
 from handlers.client import Client
 from handlers.connections import Connections
+from handlers.languages import read_languages
 from handlers.line import Lines
 from handlers.pages import PageFacts
 from protocol.session import Timing
@@ -40,8 +41,11 @@ FILES = {
     "css/site.css": "body { color: #fff }\n",
     "css/room.css": "body { margin: 0 }\n",
     "img/icon.svg": "<svg xmlns='http://www.w3.org/2000/svg'/>\n",
-    "vendor/io.js": "export const io = 1;\n",
-    "vendor/imports.json": '{"socket.io-client": "io.js"}',
+    "js/shell-worker.js": "// keeps\n",
+    "site.webmanifest": "{}\n",
+    "vendor/emoji.js": "export default {};\n",
+    "vendor/socket.io.esm.min.js": "export const io = 1;\n",
+    "vendor/imports.json": '{"socket.io-client": "socket.io.esm.min.js"}',
 }
 SECRET = "the salt of the site"  # noqa: S105 - what a path must never lead to
 
@@ -112,6 +116,7 @@ def app(assets: Assets, connections: Connections, lines: Lines, addresses: Addre
         routes(assets, FACTS, SALT, connections, lines, [ALLOWED_ORIGIN], addresses),
         default_handler_class=NotFoundHandler,
         template_path=str(ROOT / "templates"),
+        languages=read_languages(ROOT / "locale"),
         assets=assets,
         log_function=lambda handler: None,
     )

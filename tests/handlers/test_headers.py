@@ -19,6 +19,8 @@ ROUTES = {
     r"/$": ("/",),
     r"/room$": ("/room", "/room?x=<script>"),
     r"/help$": ("/help",),
+    r"/offline$": ("/offline",),
+    r"/shell\.js$": ("/shell.js",),
     r"/site\.json$": ("/site.json",),
     r"/healthz$": ("/healthz",),
     r"/readyz$": ("/readyz",),

@@ -19,7 +19,7 @@ from tests.handlers.conftest import FILES, SALT, SECRET
 from tests.websocket import Answer, request
 
 LOCKED = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-ERROR_PAGE = f"{LOCKED}; style-src 'self'; img-src 'self'"
+ERROR_PAGE = f"{LOCKED}; style-src 'self'; img-src 'self'; manifest-src 'self'"
 SCRIPTS = (
     "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -142,7 +142,7 @@ async def test_a_page_has_exactly_these_headers_and_its_import_map_is_the_one_th
     assert headers_of(response) == expected(PAGE.format(sha256(import_map))) | {"Permissions-Policy": policies}
 
 
-@pytest.mark.parametrize("path", ["/", "/room", "/help", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/room", "/help", "/offline", "/nowhere"])
 @pytest.mark.gen_test
 async def test_a_page_holds_nothing_that_its_policy_forbids(site: Site, path: str) -> None:
     page = Page((await site.get(path)).body.decode())
@@ -156,7 +156,7 @@ async def test_a_page_holds_nothing_that_its_policy_forbids(site: Site, path: st
         assert not [name for name in element.attributes if name.startswith("on")]
 
 
-@pytest.mark.parametrize("path", ["/", "/room", "/help", "/nowhere"])
+@pytest.mark.parametrize("path", ["/", "/room", "/help", "/offline", "/nowhere"])
 @pytest.mark.gen_test
 async def test_a_page_loads_nothing_but_files_under_the_builds_own_path(site: Site, path: str) -> None:
     page = Page((await site.get(path)).body.decode())
@@ -189,12 +189,14 @@ async def test_the_import_map_names_every_script_under_the_builds_own_path_with_
     import_map = json.loads(import_map_of(Page((await site.get("/room")).body.decode())))
     digest = {name: base64.b64encode(hashlib.sha384(text.encode()).digest()).decode() for name, text in FILES.items()}
     assert import_map == {
-        "imports": {"socket.io-client": f"/static/{site.build}/vendor/io.js"},
+        "imports": {"socket.io-client": f"/static/{site.build}/vendor/socket.io.esm.min.js"},
         "integrity": {
             f"/static/{site.build}/js/help.js": f"sha384-{digest['js/help.js']}",
             f"/static/{site.build}/js/login.js": f"sha384-{digest['js/login.js']}",
             f"/static/{site.build}/js/room.js": f"sha384-{digest['js/room.js']}",
-            f"/static/{site.build}/vendor/io.js": f"sha384-{digest['vendor/io.js']}",
+            f"/static/{site.build}/js/shell-worker.js": f"sha384-{digest['js/shell-worker.js']}",
+            f"/static/{site.build}/vendor/emoji.js": f"sha384-{digest['vendor/emoji.js']}",
+            f"/static/{site.build}/vendor/socket.io.esm.min.js": f"sha384-{digest['vendor/socket.io.esm.min.js']}",
         },
     }
 
@@ -203,7 +205,6 @@ async def test_the_import_map_names_every_script_under_the_builds_own_path_with_
 async def test_the_room_page_tells_its_script_the_facts_and_escapes_them(site: Site) -> None:
     (body,) = Page((await site.get("/room")).body.decode()).all("body")
     assert body.attributes["data-page"] == "room"
-    assert body.attributes["data-worker"] == f"/static/{site.build}/js/kdf-worker.js"
     assert body.attributes["data-filter-punctuation"] == "!?&\"'<>"
     assert json.loads(str(body.attributes["data-filter-links"])) == ["://", 'w"w.']
     assert body.attributes["data-max-text"] == "10000"
@@ -241,9 +242,31 @@ def test_a_label_can_neither_load_nor_run_nor_leave_its_place(markup: str) -> No
 @pytest.mark.gen_test
 async def test_the_site_tells_its_salt(site: Site) -> None:
     response = await site.get("/site.json")
-    assert (response.code, json.loads(response.body)) == (200, {"v": 1, "salt": "AAECAwQFBgcICQoLDA0ODw"})
+    told = {"v": 1, "salt": "AAECAwQFBgcICQoLDA0ODw", "build": site.build}
+    assert (response.code, json.loads(response.body)) == (200, told)
     assert base64.urlsafe_b64decode("AAECAwQFBgcICQoLDA0ODw==") == SALT
     assert headers_of(response) == expected(LOCKED, "application/json")
+
+
+@pytest.mark.gen_test
+async def test_the_service_worker_is_told_which_files_to_keep_and_may_do_no_more_than_fetch_them(site: Site) -> None:
+    response = await site.get("/shell.js")
+    policy = LOCKED.replace("default-src 'none'", "default-src 'none'; connect-src 'self'")
+    assert headers_of(response) == expected(policy, "text/javascript")
+    first, rest = response.body.decode().split("\n", 1)
+    kept = ["css/room.css", "css/site.css", "img/icon.svg", "js/help.js", "js/login.js", "js/room.js"]
+    files = [f"/static/{site.build}/{name}" for name in (*kept, "vendor/socket.io.esm.min.js")]
+    told = json.loads(first.removeprefix("globalThis.SHELL = ").removesuffix(";"))
+    assert told == {"build": site.build, "offline": "/offline", "files": files}
+    assert rest == FILES["js/shell-worker.js"]
+
+
+@pytest.mark.gen_test
+async def test_the_page_for_whoever_is_offline_needs_no_script(site: Site) -> None:
+    response = await site.get("/offline")
+    assert response.code == 200
+    assert headers_of(response) == expected(f"{LOCKED}; style-src 'self'; img-src 'self'; manifest-src 'self'")
+    assert Page(response.body.decode()).all("script") == []
 
 
 @pytest.mark.gen_test
@@ -271,7 +294,7 @@ async def test_the_site_says_whether_it_takes_new_clients(site: Site, connection
     ("name", "content_type", "policy"),
     [
         ("js/room.js", "text/javascript", SCRIPTS),
-        ("vendor/io.js", "text/javascript", SCRIPTS),
+        ("vendor/socket.io.esm.min.js", "text/javascript", SCRIPTS),
         ("css/site.css", "text/css", LOCKED),
         ("img/icon.svg", "image/svg+xml", LOCKED),
         ("vendor/imports.json", "application/json", LOCKED),

@@ -358,16 +358,23 @@ async def test_what_is_no_websocket_frame_ends_the_line_and_nothing_else(
 # -- going
 
 
-@pytest.mark.parametrize("payload", [b"", struct.pack(">H", 1000) + b"bye", struct.pack(">H", 1001)])
+@pytest.mark.parametrize(
+    ("payload", "departure"),
+    [
+        (b"", Departure.LOST),
+        (struct.pack(">H", 1000) + b"bye", Departure.LOST),
+        (struct.pack(">H", 1001), Departure.LEFT),  # a page that is left
+    ],
+)
 @pytest.mark.gen_test
 async def test_a_client_that_closes_is_answered_and_gone(
-    http_port: int, connections: Connections, echo: Echo, payload: bytes
+    http_port: int, connections: Connections, echo: Echo, payload: bytes, departure: Departure
 ) -> None:
     async with await joined(http_port) as client:
         client.raw(frame(CLOSE, payload))
         assert await client.end() == int.from_bytes(payload[:2], "big")
         await until(lambda: not connections._open)
-        assert echo.diary[-1] == ("disconnected", echo.sockets[0].id, Departure.LOST)
+        assert echo.diary[-1] == ("disconnected", echo.sockets[0].id, departure)
 
 
 @pytest.mark.gen_test

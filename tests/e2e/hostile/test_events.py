@@ -215,7 +215,7 @@ async def test_packets_that_are_none(
     scene: Scene, complaints: Complaints, frames: list[str | bytes], state: str
 ) -> None:
     """The official client below decides what is a packet; the page goes on, or says that it does not, never hangs."""
-    complaints.expect("RangeError: Invalid array length[^$]*socket.io.esm")  # its answer to an event without a name
+    complaints.expect("RangeError: [Ii]nvalid array length")  # its answer to an event without a name
     scene.line(scene.bob).raw(*frames, f'42["new_user",{{"member":"{MEMBER}","user":""}}]')
     if "connected" in state:
         await expect(scene.bob.notices.last).to_have_text(re.compile("^somebody .* joined$"))

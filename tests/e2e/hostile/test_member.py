@@ -35,6 +35,7 @@ async def member(scene: Scene, name: str) -> AsyncIterator[Client]:
 # What was caught on the way
 
 
+@pytest.mark.chromium
 async def test_what_was_sent_once_is_worth_nothing_again(scene: Scene, visits: Visits) -> None:
     """Nothing in a join can be exchanged or used twice; requests can be neither repeated nor reordered."""
     page, said = await visits.page(), list[tuple[str, str]]()

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
+import pytest
 from playwright.async_api import Locator, ViewportSize, expect
 
 from tests.e2e.hostile.scene import Scene
@@ -38,6 +39,7 @@ async def clipboards(scene: Scene, guest: Guest, setting: str) -> AsyncIterator[
     await session.send("Browser.resetPermissions", {"browserContextId": where["browserContextId"]})
 
 
+@pytest.mark.chromium
 async def test_what_failed_is_copied_as_it_was_written(scene: Scene) -> None:
     guest = scene.bob
     text = "<b>first</b> http://example.org/?a=b\n  שלום & second\u202e"
@@ -62,6 +64,7 @@ async def test_what_failed_is_copied_as_it_was_written(scene: Scene) -> None:
     await guest.page.context.clear_permissions()
 
 
+@pytest.mark.chromium
 async def test_a_browser_that_forbids_copying_is_spoken_of(scene: Scene) -> None:
     failed = await fails(scene, scene.bob, "cannot be copied")
     async with clipboards(scene, scene.bob, "denied"):

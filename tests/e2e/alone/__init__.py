@@ -1,0 +1,1 @@
+"""Tests that measure how long a person waits: nothing else runs beside them."""
