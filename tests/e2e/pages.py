@@ -99,6 +99,8 @@ def _is_a_browsers(process: int) -> bool:
 HARMLESS = (
     # Chromium's word for a page that gives a connection up while it is being made, which pages may do at any time.
     "WebSocket is closed before the connection is established",
+    # And for one that says goodbye over a line whose end it has not been told of yet.
+    "WebSocket is already in CLOSING or CLOSED state",
     # Playwright's own, of contexts that were not given the shell.
     "Service Worker registration blocked by Playwright",
     # Firefox's word for a script that is no longer wanted, since the page is left: this is the hash of nothing.
