@@ -35,6 +35,8 @@ from tests.serving import Served, kept_port, serve
 ROUNDS, QUIET_SECONDS, BEGIN_SECONDS, ATTACK_SECONDS = 2, 1.2, 0.5, 2.5
 REST_SECONDS = 4.8
 """Until what was cut off is given up (grace_time, empty_room_ttl), and what it has left behind has been collected."""
+SETTLE_SECONDS = 1.2
+"""Until another test's server has cleared away what its attack has left, which would make this one's people wait."""
 EMPTY_ROOMS, ROOM_SECONDS = 100_000, 30
 """Of the long attack; rooms live for so long that there are as many as there may be, and are gone after it."""
 TIMES = 3
@@ -191,6 +193,7 @@ async def measure(served: Served, metrics_port: int, people: Talk, name: str, co
     result = Result(memory(served), blocks_before=blocks(metrics_port, people))
     for round_ in range(ROUNDS):
         async with my_turn(lock):
+            await asyncio.sleep(SETTLE_SECONDS)
             result.quiet += await people.goes_on(course.quiet)
             attack = asyncio.create_task(attacked(served, name, course))
             await asyncio.sleep(BEGIN_SECONDS)
