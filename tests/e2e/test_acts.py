@@ -144,6 +144,7 @@ async def test_all_of_it_by_the_keyboard_alone(alice: Guest, bobby: Guest) -> No
     await expect(alice.page.locator("#stream")).to_be_focused()
 
 
+# Firefox imitates no touch.
 @pytest.mark.chromium
 async def test_by_a_finger(visits: Visits, server: Served) -> None:
     context = await visits.context(viewport={"width": 390, "height": 844}, has_touch=True, is_mobile=True)

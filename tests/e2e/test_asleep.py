@@ -14,6 +14,7 @@ from tests.e2e.pages import CUT_LINE, REFUSED, Complaints
 from tests.e2e.tabs import Tab, Tabs, browsing
 from tests.proxy import Line
 
+# Tabs freeze and processes are found by Chromium's DevTools.
 pytestmark = pytest.mark.chromium
 
 Sleep = Callable[[Tabs, Tab], AbstractAsyncContextManager[None]]

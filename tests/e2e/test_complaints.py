@@ -35,6 +35,7 @@ async def test_whatever_a_page_complains_of_is_heard(visits: Visits, complaints:
     complaints.expect(r"")
 
 
+# Firefox asks no host that has no address.
 @pytest.mark.chromium
 async def test_a_request_to_another_host_is_heard(visits: Visits, complaints: Complaints) -> None:
     """One that no policy stops: going there."""

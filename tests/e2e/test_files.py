@@ -45,6 +45,7 @@ async def saved(guest: Guest, name: str) -> bytes:
     return await asyncio.to_thread(path.read_bytes)
 
 
+# Playwright does not hear of downloads over WebDriver BiDi.
 @pytest.mark.chromium
 async def test_a_file_is_fetched_by_whoever_wants_it_and_is_what_it_was(alice: Guest, bobby: Guest) -> None:
     await send(alice, file("letter.txt", WORDS, "text/plain"))
@@ -59,6 +60,7 @@ async def test_a_file_is_fetched_by_whoever_wants_it_and_is_what_it_was(alice: G
         assert await saved(bobby, name) == data
 
 
+# The same.
 @pytest.mark.chromium
 async def test_who_comes_later_fetches_it_while_its_owner_is_here(enter: Enter) -> None:
     owner = await enter("room-later", "Owner")
@@ -126,6 +128,7 @@ async def test_too_large_is_said_before_anything_is_sent(alice: Guest) -> None:
     await expect(alice.message("huge.iso")).to_have_count(0)
 
 
+# Firefox gives an event that a script makes no clipboard.
 @pytest.mark.chromium
 async def test_dropped_and_pasted(alice: Guest, bobby: Guest) -> None:
     for kind, target, name in (("drop", "#stream", "dropped.txt"), ("paste", "#text", "pasted.txt")):
@@ -143,6 +146,7 @@ async def test_dropped_and_pasted(alice: Guest, bobby: Guest) -> None:
         await bobby.hears(name)
 
 
+# It downloads, too.
 @pytest.mark.chromium
 async def test_stopped_cut_and_taken_up_again(enter: Enter, serving: Serving, complaints: Complaints) -> None:
     complaints.expect(CUT_LINE)

@@ -12,6 +12,7 @@ from tests.e2e.conftest import Enter
 from tests.e2e.pages import Complaints, Guest, Visits, launch, processes_of
 from tests.serving import Served
 
+# Pages and browsers crash by Chromium's DevTools.
 pytestmark = pytest.mark.chromium
 
 SETTINGS = {"grace_time": 0.5}

@@ -220,6 +220,7 @@ async def test_an_insecure_page_says_what_to_do(visits: Visits, complaints: Comp
     await expect(login.notice).to_contain_text("not secure")
 
 
+# JavaScript cannot be switched off over WebDriver BiDi.
 @pytest.mark.chromium
 async def test_without_javascript_the_pages_say_why_they_need_it(visits: Visits, server: Served) -> None:
     page = await visits.page(java_script_enabled=False)

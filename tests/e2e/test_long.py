@@ -13,6 +13,7 @@ from tests.e2e.conftest import Enter
 from tests.e2e.pages import Guest, Visits
 from tests.serving import Served
 
+# Its devices are slow by Chromium's DevTools, and still by emulation.
 pytestmark = pytest.mark.chromium
 
 SETTINGS = {**UNLIMITED, "log_size": 1000}

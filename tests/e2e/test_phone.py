@@ -94,6 +94,7 @@ async def test_at_four_hundred_percent_all_of_it_is_within_reach(visits: Visits,
         await expect(guest.people.first).to_be_in_viewport()
 
 
+# The system's colours are Chromium's to imitate.
 @pytest.mark.chromium
 async def test_in_the_systems_colours_states_are_still_told_apart(visits: Visits, server: Served) -> None:
     """Backgrounds are gone then: whatever said something by them alone says nothing."""

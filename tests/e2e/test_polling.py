@@ -77,6 +77,7 @@ async def test_two_talk_where_no_websocket_is_let_through(
         assert steve.comings_and_goings == ["new_user", "new_user", "user_left", "user_left"]
 
 
+# Playwright does not hear of WebSockets over WebDriver BiDi.
 @pytest.mark.chromium
 async def test_a_websocket_that_is_not_answered_for_long(
     visits: Visits, server: Served, complaints: Complaints

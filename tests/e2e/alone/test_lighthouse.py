@@ -12,6 +12,7 @@ from tests.e2e.pages import ARGUMENTS
 from tests.programs import NODE, NODE_MODULES, chromium
 from tests.serving import Served
 
+# Lighthouse speaks to Chromium.
 pytestmark = pytest.mark.chromium
 
 LEAST = {"accessibility": 100, "best-practices": 100, "performance": 95}

@@ -11,6 +11,7 @@ from tests.client import talking
 from tests.e2e.pages import Guest, Visits
 from tests.serving import Served
 
+# Devices are slow by Chromium's DevTools.
 pytestmark = pytest.mark.chromium
 
 SETTINGS = {**UNLIMITED, "log_size": 1000}

@@ -39,6 +39,7 @@ async def clipboards(scene: Scene, guest: Guest, setting: str) -> AsyncIterator[
     await session.send("Browser.resetPermissions", {"browserContextId": where["browserContextId"]})
 
 
+# Only Chromium lets a test decide about the clipboard.
 @pytest.mark.chromium
 async def test_what_failed_is_copied_as_it_was_written(scene: Scene) -> None:
     guest = scene.bob
@@ -64,6 +65,7 @@ async def test_what_failed_is_copied_as_it_was_written(scene: Scene) -> None:
     await guest.page.context.clear_permissions()
 
 
+# The same.
 @pytest.mark.chromium
 async def test_a_browser_that_forbids_copying_is_spoken_of(scene: Scene) -> None:
     failed = await fails(scene, scene.bob, "cannot be copied")
