@@ -47,7 +47,7 @@ def routes(
         url(r"/room", RoomHandler, page),
         url(r"/help", HelpHandler, page),
         url(OFFLINE, OfflineHandler),
-        url(r"/shell\.js", ShellHandler),
+        url(r"/shell\.js", ShellHandler, {"script": assets.shell()}),
         url(r"/site\.json", SiteHandler, {"answer": site}),
         url(r"/healthz", HealthHandler),
         url(r"/readyz", ReadyHandler, {"connections": connections}),

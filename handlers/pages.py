@@ -112,11 +112,13 @@ class ShellHandler(BaseHandler):
     """The script of the service worker, which keeps the shell in the browser. Its address is the same in each build:
     browsers look there for a new one. Source: Service Workers, section "Update"."""
 
+    def initialize(self, script: str) -> None:
+        self._script = script
+
     def get(self) -> None:
-        assets: Assets = self.settings["assets"]
         self.set_header("Content-Type", "text/javascript")
         self.set_header("Content-Security-Policy", SHELL_POLICY)
-        self.finish(assets.shell())
+        self.finish(self._script)
 
 
 class SiteHandler(BaseHandler):

@@ -13,7 +13,7 @@ import { learn, t, word } from "./words.js";
 const PAUSE_MS = 700;
 
 const { words } = document.body.dataset;
-if (words) learn(await (await fetch(words)).json());
+if (words) await learn(fetch(words));
 
 /** @type {Record<string, string>} */
 const ROOM_FAULTS = {

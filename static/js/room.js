@@ -235,7 +235,7 @@ async function enter(view, { name, roomName }) {
 }
 
 const { words } = document.body.dataset;
-if (words) learn(await (await fetch(words)).json());
+if (words) await learn(fetch(words));
 const who = admitted();
 if (who === null || (await unsupported()).length > 0) location.replace(LOGIN);
 else {

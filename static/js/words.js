@@ -11,9 +11,13 @@ const MANY = 100;
 /** @type {Language} English is what everything is written in */
 let language = { words: {}, forms: [] };
 
-/** @param {Language} other */
-export function learn(other) {
-  language = other;
+/** @param {Promise<Response>} answer a Language; where none comes, the page speaks English and works all the same */
+export async function learn(answer) {
+  try {
+    language = await (await answer).json();
+  } catch {
+    // The server was away for this moment.
+  }
 }
 
 /**

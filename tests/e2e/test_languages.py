@@ -3,7 +3,7 @@
 from playwright.async_api import expect
 
 from tests.client import talking
-from tests.e2e.pages import Guest, Login, Visits
+from tests.e2e.pages import Complaints, Guest, Login, Visits
 from tests.serving import Served
 
 
@@ -35,3 +35,14 @@ async def test_a_room_speaks_it_too_and_counts_in_it(visits: Visits, server: Ser
             assert any("\u0600" <= char <= "\u06ff" for char in text), text
     await page.locator("#leave").click()
     await page.wait_for_url("**/?lang=ar")
+
+
+async def test_where_the_words_do_not_come_the_page_speaks_english_and_works(
+    visits: Visits, server: Served, complaints: Complaints
+) -> None:
+    complaints.expect("503")
+    page = await visits.page(locale="de-DE")
+    await page.route("**/words/*.json", lambda route: route.fulfill(status=503, body="gone"))
+    guest = await Guest.enter(page, server.url, "room-wordless", "Guest")
+    await expect(page.locator("#state-text")).to_have_text("Connected, encrypted end to end.")
+    await guest.say("it works")
