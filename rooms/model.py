@@ -159,7 +159,14 @@ class Typed:
     ciphertext: str
 
 
-RoomEvent = Joined | Left | Changed | Posted | Typed
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """This node does not know any longer what happens in a room: whoever is here has to join anew."""
+
+    room: RoomAddress
+
+
+RoomEvent = Joined | Left | Changed | Posted | Typed | Lost
 
 
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
