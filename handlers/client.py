@@ -74,6 +74,10 @@ class ServerSocket:
         if for_good:
             self._client.end()
 
+    def drop(self) -> None:
+        if self.joined:
+            self._client.connection.close(CloseReason.SHUTTING_DOWN)
+
     def answer(self, number: int, args: list[Json]) -> None:
         """The client acknowledged an event; what nobody asked for, or twice, is nothing."""
         answered = self._asked.pop(number, None)

@@ -56,6 +56,9 @@ class Socket(Protocol):
         """Tells the client that it is out (it will not come back by itself) and forgets it. `for_good`: whatever else
         goes over its connection ends, too."""
 
+    def drop(self) -> None:
+        """Ends its connection as a broken line would, so that the client comes back by itself."""
+
 
 class Namespace(Protocol):
     """What answers the events of one namespace. Calls about one socket come one after the other."""

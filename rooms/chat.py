@@ -25,6 +25,7 @@ from rooms.model import (
     ErrorCode,
     Joined,
     Left,
+    Lost,
     Member,
     Posted,
     Refused,
@@ -289,6 +290,10 @@ class ChatNamespace:
                 self._hub.broadcast(room, events.USER_LEFT, {"member": member})
             case Changed(room, who):
                 self._hub.broadcast(room, events.USER_CHANGED, {"member": who.id, "user": who.user})
+            case Lost(room):
+                for socket in self._hub.clear(room):
+                    self._guests.pop(socket.id, None)
+                    socket.drop()
             case Typed(room, member, ciphertext):
                 self._hub.broadcast(room, events.TYPING, {"member": member, "typing": ciphertext})
 

@@ -120,6 +120,17 @@ class Hub:
             del self._rooms[room]
         return held.socket
 
+    def clear(self, room: RoomAddress) -> list[Socket]:
+        """Frees every place of a room; answers who held them."""
+        here = self._rooms.pop(room, None)
+        if here is None:
+            return []
+        here.tell()
+        sockets = [seat.socket for seat in here.seats.values()]
+        for socket in sockets:
+            socket.order(None)
+        return sockets
+
     def seat(self, room: RoomAddress, member: MemberId) -> Socket | None:
         """The socket of a member who is here."""
         here = self._rooms.get(room)
