@@ -20,7 +20,7 @@ from redis.exceptions import NoScriptError, RedisError
 
 from rooms.broker import Limits
 from rooms.clock import Cancellable, Clock
-from rooms.kept import DIGEST_SECONDS, DIGESTS_AT_MOST, DIGESTS_KEPT, EPOCH_BYTES
+from rooms import kept
 from rooms.model import (
     Changed,
     Entry,
@@ -101,7 +101,7 @@ class RedisBroker:
         self._joining[address] = self._joining.get(address, 0) + 1
         try:
             await self._subscribe(address)
-            epoch = to_base64url(secrets.token_bytes(EPOCH_BYTES))
+            epoch = to_base64url(secrets.token_bytes(kept.EPOCH_BYTES))
             answer = await self._command(address, "join", member.id, member.user, member.seat, epoch)
             snapshot = _snapshot(answer)
             here = self._here.get(address)
@@ -184,9 +184,9 @@ class RedisBroker:
                 "empty_room_ttl": limits.empty_room_ttl,
                 "room_members": limits.room_members,
                 "room_log_bytes": limits.room_log_bytes,
-                "digests_kept": DIGESTS_KEPT,
-                "digests_at_most": DIGESTS_AT_MOST,
-                "digest_seconds": DIGEST_SECONDS,
+                "digests_kept": kept.DIGESTS_KEPT,
+                "digests_at_most": kept.DIGESTS_AT_MOST,
+                "digest_seconds": kept.DIGEST_SECONDS,
                 "lease": self._lease,
             }
         )
@@ -369,7 +369,7 @@ def _snapshot(answer: list[Any]) -> Snapshot:
 
 
 def _epoch(text: bytes) -> bytes:
-    return from_base64url(text.decode(), EPOCH_BYTES) if text else b""
+    return from_base64url(text.decode(), kept.EPOCH_BYTES) if text else b""
 
 
 def _event(here: _Here, said: Found, node: str) -> RoomEvent | None:

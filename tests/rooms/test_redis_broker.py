@@ -1,0 +1,154 @@
+"""Several nodes on one Redis: one order, no ghosts, gaps that are filled, and nobody who is told of what did not happen."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+import redis.asyncio
+
+from rooms.broker import Limits
+from rooms.model import (
+    Entry,
+    ErrorCode,
+    Joined,
+    Left,
+    Lost,
+    Member,
+    MemberId,
+    Message,
+    Posted,
+    Refused,
+    RoomAddress,
+    RoomEvent,
+)
+from rooms.redis_broker import RedisBroker
+from tests.redis import redis_server
+
+ROOM = RoomAddress(b"r" * 32)
+LIMITS = Limits(log_size=35, message_ttl=0, empty_room_ttl=3600, room_members=1000, rooms=1000)
+LEASE = 0.6
+
+
+@dataclass
+class Node:
+    broker: RedisBroker
+    events: list[RoomEvent] = field(default_factory=list)
+
+    @classmethod
+    async def start(cls, url: str, lease: float = LEASE) -> "Node":
+        node = cls(RedisBroker(url, LIMITS, asyncio.get_running_loop(), lease=lease))
+        await node.broker.start(node.events.append)
+        return node
+
+    async def join(self, name: str) -> None:
+        await self.broker.join(ROOM, Member(MemberId(name), f"user of {name}", f"seat of {name}"))
+
+    async def say(self, name: str, text: str) -> int:
+        message = Message(MemberId(name), text, hashlib.sha256(text.encode()).digest())
+        return await self.broker.publish(ROOM, message, f"seat of {name}")
+
+    @property
+    def posted(self) -> list[Entry]:
+        return [event.entry for event in self.events if isinstance(event, Posted)]
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        """Who came and went."""
+        told = []
+        for event in self.events:
+            match event:
+                case Joined(_, member):
+                    told.append(("joined", member.id))
+                case Left(_, member):
+                    told.append(("left", member))
+        return told
+
+
+async def until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(10):
+        while not holds():  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+
+
+async def test_two_nodes_tell_the_same_in_one_order(redis_url: str) -> None:
+    one, two = await Node.start(redis_url), await Node.start(redis_url)
+    await one.join("ann")
+    await two.join("bob")
+    await until(lambda: one.told == [("joined", "ann"), ("joined", "bob")])
+    assert two.told == [("joined", "bob")]
+
+    async def talk(node: Node, name: str) -> None:
+        for number in range(100):
+            await node.say(name, f"{name} {number}")
+
+    await asyncio.gather(talk(one, "ann"), talk(two, "bob"))
+    await until(lambda: len(one.posted) == len(two.posted) == 200)
+    assert one.posted == two.posted
+    assert [entry.id for entry in one.posted] == list(range(1, 201))
+    await two.broker.leave(ROOM, MemberId("bob"), "seat of bob")
+    await until(lambda: one.told[-1] == ("left", "bob"))
+    for node in (one, two):
+        await node.broker.close()
+
+
+async def test_a_node_that_died_leaves_no_ghosts(redis_url: str) -> None:
+    one, two = await Node.start(redis_url), await Node.start(redis_url)
+    await one.join("cid")
+    await two.join("dan")
+    await until(lambda: ("joined", "dan") in one.told)
+    await two.broker.close()  # says nothing to anybody
+    await until(lambda: ("left", "dan") in one.told)
+    assert one.told.count(("left", "dan")) == 1
+    await one.broker.leave(ROOM, MemberId("cid"), "seat of cid")
+    await one.broker.close()
+
+
+async def test_a_gap_is_filled(redis_url: str) -> None:
+    one, two = await Node.start(redis_url, lease=2), await Node.start(redis_url, lease=2)
+    await one.join("eve")
+    await two.join("fay")
+    admin = redis.asyncio.Redis.from_url(redis_url)
+    for number in range(60):
+        if number % 10 == 5:
+            await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+        await one.say("eve", f"gap {number}")
+        await two.say("fay", f"other {number}")
+    await until(lambda: len(one.posted) == len(two.posted) == 120)
+    assert one.posted == two.posted
+    for node, name in ((one, "eve"), (two, "fay")):
+        await node.broker.leave(ROOM, MemberId(name), f"seat of {name}")
+        await node.broker.close()
+    await admin.aclose()
+
+
+async def test_who_slept_past_the_lease_joins_anew() -> None:
+    with redis_server() as url:
+        one, two = await Node.start(url), await Node.start(url, lease=60)
+        await one.join("gus")
+        await two.join("hal")
+        assert one.broker._timer is not None
+        one.broker._timer.cancel()  # as if the process were stopped
+        admin = redis.asyncio.Redis.from_url(url)
+        await asyncio.sleep(LEASE * 1.5)
+        await two.say("hal", "meanwhile")
+        await until(lambda: ("left", "gus") in two.told)
+        one.broker._renew()
+        await until(lambda: any(isinstance(event, Lost) for event in one.events) or ("left", "gus") in one.told)
+        with pytest.raises(Refused) as refused:
+            await one.say("gus", "too late")
+        assert refused.value.code is ErrorCode.NOT_IN_ROOM
+        for node in (one, two):
+            await node.broker.close()
+        await admin.aclose()
+
+
+async def test_without_redis_commands_are_refused_and_afterwards_all_is_well() -> None:
+    with redis_server() as url:
+        one = await Node.start(url)
+        await one.join("ivy")
+    with pytest.raises(Refused) as refused:
+        await one.say("ivy", "to nobody")
+    assert refused.value.code is ErrorCode.UNAVAILABLE
+    await one.broker.close()
