@@ -1,17 +1,23 @@
 -- Knows what a room is in Redis, and each command on it as one atomic step; knows no node's connections.
 --
--- KEYS, all of one hash tag: room (hash: epoch, last, seq, order, timer, log_bytes, empty_since), members (hash: member ->
--- JSON), log (list of JSON), digests (hash: digest -> id), times (list of "digest time"), nodes (sorted set: node -> when
--- its lease ends). ARGV: command, channel, limits as JSON, now in seconds ("": this server's own), node, the command's own.
--- Answers {"ok", seq, ...} or {error code}. Each event is published as JSON with its seq: whoever misses one can tell.
+-- KEYS, all of one hash tag: room (hash: epoch, last, chain, seq, order, timer, log_bytes, empty_since, seen), members
+-- (hash: member -> JSON), log (list of JSON), digests (hash: digest -> id), times (list of "digest time"), nodes (sorted
+-- set: node -> when its lease ends). ARGV: command, channel, how to publish, limits as JSON, now in seconds ("": this
+-- server's own), node, whether its link is young, random bytes for an epoch, the command's own.
+-- Answers {"ok", seq, ...} or {error code}. Each event is published as JSON with its seq and epoch: whoever misses one,
+-- or hears of another room than it knows, can tell.
 
 local room, members, log, digests, times, nodes = unpack(KEYS)
-local command, channel, limits, now, node = ARGV[1], ARGV[2], cjson.decode(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+local command, channel, publish, limits = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
+local now, node, young, fresh_epoch = tonumber(ARGV[5]), ARGV[6], ARGV[7] == "1", ARGV[8]
 if now == nil then
   local clock = redis.call("TIME")
   now = tonumber(clock[1]) + tonumber(clock[2]) / 1000000
 end
-local A = {unpack(ARGV, 6)}
+local A = {unpack(ARGV, 9)}
+
+-- How many characters of a SHA-1 tell one history from another: there is no attacker, who could change all of it.
+local CHAIN = 16
 
 local function number(field)
   return tonumber(redis.call("HGET", room, field) or "0")
@@ -22,9 +28,18 @@ local function exact(value)
   return string.format("%.6f", value)
 end
 
+local function epoch()
+  return redis.call("HGET", room, "epoch") or ""
+end
+
+local function chain()
+  return redis.call("HGET", room, "chain") or ""
+end
+
 local function tell(event)
   event.seq = redis.call("HINCRBY", room, "seq", 1)
-  redis.call("PUBLISH", channel, cjson.encode(event))
+  event.epoch = epoch()
+  redis.call(publish, channel, cjson.encode(event))
   return event.seq
 end
 
@@ -34,6 +49,7 @@ local function ttl()
   return math.max(limit, wanted)
 end
 
+-- An entry of the log: id, member, ciphertext, when, digest, the chain up to it.
 local function forget_oldest()
   local entry = cjson.decode(redis.call("LPOP", log))
   redis.call("HINCRBY", room, "log_bytes", -#entry[3])
@@ -49,18 +65,19 @@ local function age()
   end
 end
 
-local function keep()
-  local seconds = limits.empty_room_ttl + limits.lease
-  for _, key in ipairs(KEYS) do redis.call("EXPIRE", key, math.ceil(seconds) + 1) end
+-- What nobody looks at any more goes by itself: a room that stands empty sooner than any in which somebody is.
+local function expire()
+  local seconds = math.ceil(limits.empty_room_ttl + limits.lease) + 1
+  for _, key in ipairs(KEYS) do redis.call("EXPIRE", key, seconds) end
+end
+
+local function forget()
+  redis.call("DEL", unpack(KEYS))
 end
 
 local function emptied()
   if redis.call("HLEN", members) > 0 then return end
-  if number("last") == 0 then
-    -- Nothing was said: there is nothing to keep but the count, for whoever still listens.
-    redis.call("DEL", log, digests, times, nodes, room)
-    return
-  end
+  if number("last") == 0 then return forget() end -- nothing was said: there is nothing to keep
   redis.call("HSET", room, "empty_since", exact(now))
 end
 
@@ -69,27 +86,39 @@ local function remove(member)
   return tell({kind = "left", member = member})
 end
 
--- Members of nodes that have not said for a lease's time that they live.
+local function lives(name)
+  redis.call("ZADD", nodes, exact(now + limits.lease), name)
+end
+
+-- Members of nodes that have not said for a lease's time that they live. Where Redis itself was away for so long, which
+-- a node knows whose link to it is young, nobody could say so, and everybody gets the time anew.
 local function reap()
+  if redis.call("HEXISTS", room, "epoch") == 0 then return end
+  local seen = number("seen")
+  redis.call("HSET", room, "seen", exact(now))
+  if young and seen + limits.lease < now then
+    for _, name in ipairs(redis.call("ZRANGE", nodes, 0, -1)) do lives(name) end
+    return
+  end
   local dead = redis.call("ZRANGEBYSCORE", nodes, "-inf", "(" .. exact(now))
-  if #dead == 0 then return end
-  local gone = {}
+  local gone, any = {}, false
   for _, name in ipairs(dead) do
     if name ~= node then
-      gone[name] = true
+      gone[name], any = true, true
       redis.call("ZREM", nodes, name)
     end
   end
+  if not any then return end
   local all = redis.call("HGETALL", members)
   for at = 1, #all, 2 do
     if gone[cjson.decode(all[at + 1]).node] then remove(all[at]) end
   end
-  if #all > 0 then emptied() end
+  emptied()
 end
 
 local function forget_if_old()
   local since = redis.call("HGET", room, "empty_since")
-  if since and tonumber(since) + limits.empty_room_ttl <= now then redis.call("DEL", unpack(KEYS)) end
+  if since and tonumber(since) + limits.empty_room_ttl <= now then forget() end
 end
 
 local function seated(member, seat)
@@ -105,25 +134,58 @@ local function state(after)
   for _, entry in ipairs(redis.call("LRANGE", log, 0, -1)) do
     if cjson.decode(entry)[1] > after then entries[#entries + 1] = entry end
   end
-  local epoch = redis.call("HGET", room, "epoch") or ""
-  return {"ok", number("seq"), epoch, number("last"), number("timer"), redis.call("HGETALL", members), entries}
+  local all = redis.call("HGETALL", members)
+  return {"ok", number("seq"), epoch(), number("last"), chain(), number("timer"), all, entries}
+end
+
+-- Whether the message that a node knows as this one is another here: then history has been told twice, as after the
+-- loss of a master whose replica had not heard of the last messages.
+local function forked(id, known)
+  if id > number("last") then return true end
+  if id == number("last") then return chain() ~= known end
+  for _, text in ipairs(redis.call("LRANGE", log, 0, -1)) do
+    local entry = cjson.decode(text)
+    if entry[1] == id then return entry[6] ~= known end
+  end
+  return false -- it is too long ago to tell
+end
+
+-- The room goes on as another one, with what it still knows: all come anew, and see what they had not seen.
+local function begin_anew(seq)
+  local entries = redis.call("LRANGE", log, 0, -1)
+  redis.call("DEL", log, digests, times)
+  redis.call("HSET", room, "epoch", fresh_epoch, "last", 0, "chain", "", "seq", math.max(seq, number("seq")))
+  for id, text in ipairs(entries) do
+    local entry = cjson.decode(text)
+    local digest, when = entry[5], entry[4]
+    local linked = string.sub(redis.sha1hex(chain() .. digest), 1, CHAIN)
+    redis.call("RPUSH", log, cjson.encode({id, entry[2], entry[3], when, digest, linked}))
+    redis.call("HSET", digests, digest, id)
+    redis.call("RPUSH", times, digest .. " " .. when)
+    redis.call("HSET", room, "last", id, "chain", linked)
+  end
+  tell({kind = "anew"})
 end
 
 local commands = {}
 
--- member, user, seat, epoch if there is no room
+-- member, user, seat, whether the site has no place for one more room
 function commands.join()
-  local member, user, seat, epoch = unpack(A)
-  if redis.call("EXISTS", room) == 0 then redis.call("HSET", room, "epoch", epoch, "last", 0, "seq", 0) end
+  local member, user, seat, full = unpack(A)
+  if redis.call("HEXISTS", room, "epoch") == 0 then
+    if full == "1" then return {"server-full"} end
+    forget() -- what may be left where a full Redis has let go of a part
+    redis.call("HSET", room, "epoch", fresh_epoch, "last", 0, "seq", 0, "seen", exact(now))
+  end
   local held = redis.call("HGET", members, member)
   if not held and redis.call("HLEN", members) >= limits.room_members then return {"room-full"} end
   local order = held and cjson.decode(held).order or redis.call("HINCRBY", room, "order", 1)
   redis.call("HSET", members, member, cjson.encode({user = user, seat = seat, node = node, order = order}))
   redis.call("HDEL", room, "empty_since")
-  redis.call("ZADD", nodes, exact(now + limits.lease), node)
+  lives(node)
   tell({kind = "joined", member = member, user = user, seat = seat, node = node, returned = held and true or false})
   local found = state(0)
-  found[8] = held and 1 or 0
+  found[9] = held and 1 or 0
   return found
 end
 
@@ -132,8 +194,9 @@ function commands.leave()
   local member, seat = unpack(A)
   if not seated(member, seat) then return {"not-in-room"} end
   local seq = remove(member)
+  local answer = {"ok", seq, epoch()}
   emptied()
-  return {"ok", seq}
+  return answer
 end
 
 -- member, seat, user
@@ -143,7 +206,7 @@ function commands.change()
   if not held then return {"not-in-room"} end
   held.user = user
   redis.call("HSET", members, member, cjson.encode(held))
-  return {"ok", tell({kind = "changed", member = member, user = user, seat = seat})}
+  return {"ok", tell({kind = "changed", member = member, user = user, seat = seat}), epoch()}
 end
 
 -- member, seat, ciphertext, digest
@@ -151,9 +214,12 @@ function commands.publish()
   local member, seat, ciphertext, digest = unpack(A)
   if not seated(member, seat) then return {"not-in-room"} end
   local known = redis.call("HGET", digests, digest)
-  if known then return {"ok", 0, tonumber(known)} end
+  if known then return {"ok", 0, epoch(), tonumber(known)} end
   local id = redis.call("HINCRBY", room, "last", 1)
-  redis.call("RPUSH", log, cjson.encode({id, member, ciphertext, exact(now)}))
+  local before = chain()
+  local after = string.sub(redis.sha1hex(before .. digest), 1, CHAIN)
+  redis.call("RPUSH", log, cjson.encode({id, member, ciphertext, exact(now), digest, after}))
+  redis.call("HSET", room, "chain", after)
   redis.call("HINCRBY", room, "log_bytes", #ciphertext)
   redis.call("HSET", digests, digest, id)
   redis.call("RPUSH", times, digest .. " " .. exact(now))
@@ -166,14 +232,15 @@ function commands.publish()
     redis.call("HDEL", digests, oldest)
   end
   while redis.call("LLEN", log) > limits.log_size or number("log_bytes") > limits.room_log_bytes do forget_oldest() end
-  return {"ok", tell({kind = "posted", id = id, member = member, ciphertext = ciphertext}), id}
+  local event = {kind = "posted", id = id, member = member, ciphertext = ciphertext, before = before, after = after}
+  return {"ok", tell(event), epoch(), id, before, after}
 end
 
 -- member, seat, ciphertext
 function commands.signal()
   local member, seat, ciphertext = unpack(A)
   if not seated(member, seat) then return {"not-in-room"} end
-  return {"ok", tell({kind = "typed", member = member, ciphertext = ciphertext})}
+  return {"ok", tell({kind = "typed", member = member, ciphertext = ciphertext}), epoch()}
 end
 
 -- member, seat, seconds
@@ -182,25 +249,28 @@ function commands.keep()
   if not seated(member, seat) then return {"not-in-room"} end
   redis.call("HSET", room, "timer", seconds)
   age()
-  return {"ok", number("seq")}
+  return {"ok", number("seq"), epoch()}
 end
 
--- The node lives. Answers whether the room still knew of it.
+-- The node lives. Answers whether the room still knows of it.
 function commands.renew()
-  local known = redis.call("ZSCORE", nodes, node)
-  if not known then return {"ok", number("seq"), 0} end
-  redis.call("ZADD", nodes, exact(now + limits.lease), node)
-  return {"ok", number("seq"), 1}
+  return {"ok", number("seq"), epoch(), redis.call("ZSCORE", nodes, node) and 1 or 0}
 end
 
--- the last message id that is known
+-- What a node knows: seq, the last message's id and the chain up to it
 function commands.state()
-  return state(tonumber(A[1]))
+  local seq, id, known = tonumber(A[1]), tonumber(A[2]), A[3]
+  if redis.call("HEXISTS", room, "epoch") == 0 then return state(id) end
+  if forked(id, known) then begin_anew(seq) end
+  return state(id)
 end
 
-forget_if_old()
-reap()
-age()
+if redis.call("EXISTS", room) == 1 then
+  forget_if_old()
+  reap()
+  age()
+  if redis.call("ZSCORE", nodes, node) then lives(node) end
+end
 local answer = commands[command]()
-if redis.call("EXISTS", room) == 1 then keep() end
+if redis.call("EXISTS", room) == 1 then expire() end
 return answer

@@ -1,26 +1,24 @@
 """Rooms in Redis, shared by several nodes: the contract of rooms.broker over one script, a channel for each room, and
 leases. Knows nothing about sockets, keys or what a ciphertext says.
 
-What happens in a room has a number (`seq`), which Redis gives in the step that makes it happen. A node hears of it twice
-at most: in the answer to its own command and on the room's channel. It delivers them in their order, each once; where one
-does not come, it asks for the room's state and delivers the difference.
+What happens in a room has a number, which Redis gives in the step that makes it happen. A node hears of it twice at
+most, in the answer to its own command and on the room's channel, and tells it once (rooms.track). Where something is
+missing it asks for the room's state and tells the difference. Source: docs/scaling.md, "How nodes share a room".
 """
 
 import asyncio
 import json
 import logging
 import secrets
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-import redis.asyncio
-from redis.exceptions import NoScriptError, RedisError
+from redis.exceptions import ResponseError
 
+from rooms import kept
 from rooms.broker import Limits
 from rooms.clock import Cancellable, Clock
-from rooms import kept
 from rooms.model import (
     Changed,
     Entry,
@@ -35,149 +33,63 @@ from rooms.model import (
     Refused,
     RoomAddress,
     RoomEvent,
-    Snapshot,
     Typed,
     from_base64url,
     to_base64url,
 )
+from rooms.redis_link import Away, report
+from rooms.redis_topology import Topology
+from rooms.track import Held, State, Step, Track
 
 logger = logging.getLogger(__name__)
 
 SCRIPT = (Path(__file__).parent / "redis_broker.lua").read_text("utf-8")
+PREFIX = "chatsite"
 KEYS = ("room", "members", "log", "digests", "times", "nodes")
 RENEWALS = 3
-"""A lease is renewed so often before it ends."""
-WAIT_SECONDS = 2.0
+"""In a lease's time a node says so often that it lives. It is taken for dead after two thirds of it, and whoever renews
+next notices: within the whole of it."""
+WAIT_SECONDS = 1.0
 """For what should have come on the channel; then the room's state is asked for."""
 NODE_BYTES = 9
 
-Found = Mapping[str, Any]
-
-
-@dataclass(slots=True)
-class _Here:
-    """A room with members on this node. `seq`: of the last event that was delivered; `early`: what came too soon, by
-    its number; `waiting`: commands whose event has not been delivered."""
-
-    address: RoomAddress
-    seq: int
-    epoch: bytes
-    last: int
-    roster: dict[MemberId, Member]
-    mine: set[MemberId] = field(default_factory=set)
-    early: dict[int, RoomEvent] = field(default_factory=dict)
-    waiting: dict[int, asyncio.Future[None]] = field(default_factory=dict)
-    catching_up: asyncio.Task[None] | None = None
+Undone = tuple[RoomAddress, MemberId, str]
 
 
 class RedisBroker:
-    """rooms.broker.Broker over one Redis. `now`: the time in seconds that all nodes share; where it is None, Redis's."""
+    """rooms.broker.Broker over one Redis, or a cluster. `lease`: seconds within which a node that died is forgotten.
+    `now`: the time in seconds that all nodes share; where it is None, Redis's. `full`: whether the site has no place for
+    one more room."""
 
     def __init__(
         self, url: str, limits: Limits, clock: Clock, lease: float = 15.0, now: Callable[[], float] | None = None
     ) -> None:
-        self._limits = limits
+        self.node = secrets.token_urlsafe(NODE_BYTES)
         self._clock = clock
         self._lease = lease
         self._now = now
-        self._node = secrets.token_urlsafe(NODE_BYTES)
-        self._redis = redis.asyncio.Redis.from_url(url)
-        self._feed = self._redis.pubsub(ignore_subscribe_messages=False)
-        self._sha = ""
-        self._here: dict[RoomAddress, _Here] = {}
-        self._joining: dict[RoomAddress, int] = {}
-        self._subscribed: dict[str, asyncio.Future[None]] = {}
+        self._topology = Topology(url, SCRIPT, self._heard, self._sure)
+        self._tracks: dict[RoomAddress, Track] = {}
+        self._joining: dict[RoomAddress, list[Step]] = {}
+        """Rooms that somebody is about to enter, and what is said there meanwhile."""
+        self._entering: dict[RoomAddress, int] = {}
+        self._channels: dict[bytes, tuple[RoomAddress, asyncio.Future[None]]] = {}
+        self._catching_up: set[RoomAddress] = set()
+        self._undone: dict[Undone, None] = {}
+        """Members that must go, which Redis could not be told."""
+        self._led: set[RoomAddress] = set()
+        self._members = 0
+        self._rooms_elsewhere = 0
+        self._young_until = 0.0
         self._deliver: Callable[[RoomEvent], None] = lambda event: None
-        self._listening: asyncio.Task[None] | None = None
         self._timer: Cancellable | None = None
         self._tasks: set[asyncio.Task[None]] = set()
+        self.obey(limits)
 
-    async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
-        self._deliver = deliver
-        self._sha = await self._redis.script_load(SCRIPT)
-        self._arm()
-
-    async def join(self, address: RoomAddress, member: Member) -> None:
-        self._joining[address] = self._joining.get(address, 0) + 1
-        try:
-            await self._subscribe(address)
-            epoch = to_base64url(secrets.token_bytes(kept.EPOCH_BYTES))
-            answer = await self._command(address, "join", member.id, member.user, member.seat, epoch)
-            snapshot = _snapshot(answer)
-            here = self._here.get(address)
-            if here is None:
-                here = self._here[address] = _Here(
-                    address, int(answer[1]) - 1, snapshot.epoch, snapshot.last, {each.id: each for each in snapshot.members}
-                )
-            here.mine.add(member.id)
-            await self._caused(here, int(answer[1]), Joined(address, member, snapshot, bool(answer[7])))
-        finally:
-            self._joining[address] -= 1
-            if not self._joining[address]:
-                del self._joining[address]
-
-    async def leave(self, address: RoomAddress, member: MemberId, seat: str) -> None:
-        try:
-            answer = await self._command(address, "leave", member, seat)
-        except Refused:
-            return
-        here = self._here.get(address)
-        if here is not None:
-            await self._caused(here, int(answer[1]), Left(address, member))
-
-    async def change(self, address: RoomAddress, member: Member) -> None:
-        answer = await self._command(address, "change", member.id, member.seat, member.user)
-        await self._caused(self._here[address], int(answer[1]), Changed(address, member))
-
-    async def publish(self, address: RoomAddress, message: Message, seat: str) -> int:
-        digest = to_base64url(message.digest)
-        answer = await self._command(address, "publish", message.member, seat, message.ciphertext, digest)
-        seq, number = int(answer[1]), int(answer[2])
-        if seq:
-            posted = Posted(address, Entry(number, message.member, message.ciphertext))
-            await self._caused(self._here[address], seq, posted)
-        return number
-
-    async def signal(self, address: RoomAddress, member: MemberId, seat: str, ciphertext: str) -> None:
-        answer = await self._command(address, "signal", member, seat, ciphertext)
-        await self._caused(self._here[address], int(answer[1]), Typed(address, member, ciphertext))
-
-    async def keep(self, address: RoomAddress, member: MemberId, seat: str, seconds: int) -> None:
-        await self._command(address, "keep", member, seat, str(seconds))
-
-    async def close(self) -> None:
-        self._deliver = lambda event: None
-        if self._timer is not None:
-            self._timer.cancel()
-        for task in (*self._tasks, self._listening):
-            if task is not None:
-                task.cancel()
-        await self._feed.aclose()
-        await self._redis.aclose()
-
-    # -- commands
-
-    async def _command(self, address: RoomAddress, name: str, *arguments: str) -> list[Any]:
-        """Raises Refused."""
-        tag = to_base64url(address)
-        keys = [f"chatsite:{{{tag}}}:{key}" for key in KEYS]
-        now = "" if self._now is None else f"{self._now():.6f}"
-        given = [name, _channel(address), self._rules(), now, self._node, *arguments]
-        try:
-            try:
-                answer = await self._redis.evalsha(self._sha, len(keys), *keys, *given)
-            except NoScriptError:  # Redis was started anew
-                answer = await self._redis.eval(SCRIPT, len(keys), *keys, *given)
-        except (RedisError, OSError) as error:
-            logger.warning("Redis cannot be asked: %s", type(error).__name__)
-            raise Refused(ErrorCode.UNAVAILABLE) from error
-        if answer[0] != b"ok":
-            raise Refused(ErrorCode(answer[0].decode()))
-        return cast("list[Any]", answer)
-
-    def _rules(self) -> str:
-        limits = self._limits
-        return json.dumps(
+    def obey(self, limits: Limits) -> None:
+        """Other limits, for what happens from now on."""
+        self._limits = limits
+        self._rules = json.dumps(
             {
                 "log_size": limits.log_size,
                 "message_ttl": limits.message_ttl,
@@ -187,143 +99,251 @@ class RedisBroker:
                 "digests_kept": kept.DIGESTS_KEPT,
                 "digests_at_most": kept.DIGESTS_AT_MOST,
                 "digest_seconds": kept.DIGEST_SECONDS,
-                "lease": self._lease,
-            }
+                "lease": self._lease * (RENEWALS - 1) / RENEWALS,
+            },
+            separators=(",", ":"),
         )
 
-    async def _caused(self, here: _Here, seq: int, event: RoomEvent) -> None:
-        """Returns when an event of a command of this node has been delivered."""
-        if seq <= here.seq:
+    @property
+    def log_bytes(self) -> int:
+        """What all logs weigh here: they lie in Redis."""
+        return 0
+
+    def count(self) -> tuple[int, int]:
+        """Rooms, each counted by one node of all, and members on this one."""
+        return len(self._led), sum(len(track.mine) for track in self._tracks.values())
+
+    async def open(self) -> None:
+        """Raises Away."""
+        await self._topology.open()
+
+    async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
+        self._deliver = deliver
+        if not self._topology.up:
+            await self._topology.open()
+        self._arm()
+
+    async def join(self, address: RoomAddress, member: Member) -> None:
+        self._entering[address] = self._entering.get(address, 0) + 1
+        try:
+            await self._enter(address, member)
+        except Refused as refused:
+            if refused.code is ErrorCode.UNAVAILABLE:  # it may have happened all the same
+                self._undone[address, member.id, member.seat] = None
+            raise
+        finally:
+            self._entering[address] -= 1
+            if not self._entering[address]:
+                del self._entering[address]
+                self._joining.pop(address, None)
+                if address not in self._tracks:
+                    self._unsubscribe(address)
+
+    async def leave(self, address: RoomAddress, member: MemberId, seat: str) -> None:
+        try:
+            answer = await self._command(address, "leave", member, seat)
+        except Refused as refused:
+            if refused.code is ErrorCode.UNAVAILABLE:
+                self._undone[address, member, seat] = None
             return
-        done = here.waiting.setdefault(seq, asyncio.get_running_loop().create_future())
-        self._offer(here, seq, event)
-        if done.done():
+        await self._caused(address, answer, lambda: Left(address, member))
+
+    async def change(self, address: RoomAddress, member: Member) -> None:
+        answer = await self._command(address, "change", member.id, member.seat, member.user)
+        await self._caused(address, answer, lambda: Changed(address, member))
+
+    async def publish(self, address: RoomAddress, message: Message, seat: str) -> int:
+        digest = to_base64url(message.digest)
+        answer = await self._command(address, "publish", message.member, seat, message.ciphertext, digest)
+        number = int(answer[3])
+        if answer[1]:
+            before, after = answer[4].decode(), answer[5].decode()
+            entry = Entry(number, message.member, message.ciphertext)
+            await self._caused(address, answer, lambda: Posted(address, entry), before, after)
+        return number
+
+    async def signal(self, address: RoomAddress, member: MemberId, seat: str, ciphertext: str) -> None:
+        answer = await self._command(address, "signal", member, seat, ciphertext)
+        await self._caused(address, answer, lambda: Typed(address, member, ciphertext))
+
+    async def keep(self, address: RoomAddress, member: MemberId, seat: str, seconds: int) -> None:
+        await self._command(address, "keep", member, seat, seconds)
+
+    async def close(self) -> None:
+        self._deliver = lambda event: None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._topology.close()
+
+    # -- commands
+
+    async def _command(self, address: RoomAddress, name: str, *arguments: str | int) -> list[Any]:
+        """Raises Refused."""
+        tag = to_base64url(address)
+        keys = [f"{PREFIX}:{{{tag}}}:{key}" for key in KEYS]
+        now = "" if self._now is None else f"{self._now():.6f}"
+        young = int(self._clock.time() < self._young_until)
+        given = (f"{PREFIX}:{{{tag}}}:feed", self._topology.publish, self._rules, now, self.node, young, _epoch())
+        try:
+            answer = await self._topology.run(keys[0], len(keys), *keys, name, *given, *arguments)
+        except Away as error:
+            raise Refused(ErrorCode.UNAVAILABLE) from error
+        except ResponseError as error:
+            logger.warning("Redis refuses: %s", str(error).split(" ", 1)[0])
+            raise Refused(ErrorCode.UNAVAILABLE) from error
+        if answer[0] != b"ok":
+            raise Refused(ErrorCode(answer[0].decode()))
+        return answer  # type: ignore[no-any-return]
+
+    async def _enter(self, address: RoomAddress, member: Member) -> None:
+        await self._subscribe(address)
+        full = int(address not in self._tracks and self._rooms_elsewhere + len(self._led) >= self._limits.rooms)
+        answer = await self._command(address, "join", member.id, member.user, member.seat, full)
+        state = _state(answer)
+        track = self._tracks.get(address)
+        if track is not None and track.epoch != state.epoch:
+            self._lose(track)
+            track = None
+        if track is None:
+            track = self._follow(address, state)
+        event = Joined(address, member, state.snapshot(), bool(answer[8]))
+        await self._offered(track, Step(state.seq, event, node=self.node))
+
+    def _follow(self, address: RoomAddress, state: State) -> Track:
+        """From now on what happens in a room is told here; this state's own last event is yet to be."""
+        before = State(state.seq - 1, state.epoch, state.last, state.chain, state.timer, state.members, ())
+        track = self._tracks[address] = Track(address, self.node, before, self._tell, self._gap)
+        for step in self._joining.pop(address, ()):
+            track.offer(step)
+        return track
+
+    async def _caused(
+        self, address: RoomAddress, answer: list[Any], event: Callable[[], RoomEvent], before: str = "", after: str = ""
+    ) -> None:
+        """Returns when what a command of this node has caused is told."""
+        track = self._tracks.get(address)
+        if track is None:
+            return
+        if track.epoch != _read_epoch(answer[2]):
+            self._look(track)
+            return
+        await self._offered(track, Step(int(answer[1]), event(), before, after))
+
+    async def _offered(self, track: Track, step: Step) -> None:
+        track.offer(step)
+        if track.seq >= step.seq:
             return
         try:
-            await asyncio.wait_for(asyncio.shield(done), WAIT_SECONDS)
+            await asyncio.wait_for(asyncio.shield(track.told(step.seq)), WAIT_SECONDS)
         except TimeoutError:
-            await self._catch_up(here)
+            await self._catch_up(track)
 
-    # -- the order of events
+    # -- what is heard
 
-    def _offer(self, here: _Here, seq: int, event: RoomEvent) -> None:
-        """One event; delivered with all that were waiting for it, or kept until those before it have come."""
-        if seq <= here.seq or seq in here.early:
-            return
-        here.early[seq] = event
-        while (event_ := here.early.pop(here.seq + 1, None)) is not None:
-            here.seq += 1
-            self._happened(here, event_)
-            done = here.waiting.pop(here.seq, None)
-            if done is not None and not done.done():
-                done.set_result(None)
-        if here.early and here.catching_up is None:
-            self._clock.call_later(WAIT_SECONDS / 2, lambda: self._look(here))
-
-    def _look(self, here: _Here) -> None:
-        if here.early and here.catching_up is None and self._here.get(here.address) is here:
-            here.catching_up = self._later(self._catch_up(here))
-
-    def _happened(self, here: _Here, event: RoomEvent) -> None:
-        match event:
-            case Joined(_, member):
-                here.roster[member.id] = member
-            case Left(_, member):
-                here.roster.pop(member, None)
-                here.mine.discard(member)
-            case Changed(_, member):
-                here.roster[member.id] = member
-            case Posted(_, entry):
-                here.last = entry.id
+    def _tell(self, event: RoomEvent) -> None:
         self._deliver(event)
-        if not here.mine and here.address not in self._joining:
-            self._forget(here)
+        track = self._tracks.get(event.room)
+        if track is None:
+            return
+        if not track.mine and event.room not in self._entering:
+            self._forget(track)
+        elif track.led:
+            self._led.add(event.room)
+        else:
+            self._led.discard(event.room)
 
-    def _forget(self, here: _Here) -> None:
+    def _forget(self, track: Track) -> None:
         """Nobody of this node is there any more."""
-        if self._here.pop(here.address, None) is not None:
-            self._subscribed.pop(_channel(here.address), None)
-            self._later(self._feed.unsubscribe(_channel(here.address)))
+        track.end()
+        del self._tracks[track.address]
+        self._led.discard(track.address)
+        if track.address not in self._entering:
+            self._unsubscribe(track.address)
 
-    async def _catch_up(self, here: _Here) -> None:
-        """What was missed is told now; where more was missed than is kept, everybody here has to join anew."""
+    def _lose(self, track: Track) -> None:
+        """Whoever is here has to join anew."""
+        self._forget(track)
+        self._deliver(Lost(track.address))
+
+    def _gap(self, track: Track) -> None:
+        if track.crowded or track.broken:
+            self._look(track)
+        else:
+            self._clock.call_later(WAIT_SECONDS, lambda: self._look(track) if track.waits else None)
+
+    def _look(self, track: Track) -> None:
+        if self._tracks.get(track.address) is track and track.address not in self._catching_up:
+            self._later(self._catch_up(track))
+
+    async def _catch_up(self, track: Track) -> None:
+        """What was missed is told now; where more was missed than is kept, all that are here join anew."""
+        self._catching_up.add(track.address)
+        known = track.seq
         try:
-            answer = await self._command(here.address, "state", str(here.last))
+            answer = await self._command(track.address, "state", known, track.last, track.chain)
         except Refused:
             return
         finally:
-            here.catching_up = None
-        if self._here.get(here.address) is not here:
+            self._catching_up.discard(track.address)
+        if self._tracks.get(track.address) is not track:
             return
-        snapshot, seq = _snapshot(answer), int(answer[1])
-        if seq < here.seq:
-            return  # it is older than what has come meanwhile
-        missed = [entry for entry in snapshot.log if entry.id > here.last]
-        known = {member.id: member for member in snapshot.members}
-        whole = snapshot.epoch == here.epoch and len(missed) == snapshot.last - here.last
-        if not whole or any(member not in known for member in here.mine):
-            self._here.pop(here.address)
-            self._deliver(Lost(here.address))
-            self._later(self._feed.unsubscribe(_channel(here.address)))
-            self._subscribed.pop(_channel(here.address), None)
-            return
-        bare = Snapshot(snapshot.epoch, snapshot.last, (), (), snapshot.timer)
-        here.seq = seq
-        here.early = {number: event for number, event in here.early.items() if number > seq}
-        for gone in here.roster.keys() - known.keys():
-            self._happened(here, Left(here.address, gone))
-        for each in snapshot.members:
-            before = here.roster.get(each.id)
-            if before is None or before.seat != each.seat:
-                self._happened(here, Joined(here.address, each, bare, returned=before is not None))
-            elif before.user != each.user:
-                self._happened(here, Changed(here.address, each))
-        for entry in missed:
-            self._happened(here, Posted(here.address, entry))
-        for number in [number for number in here.waiting if number <= seq]:
-            here.waiting.pop(number).set_result(None)
+        state = _state(answer)
+        older = known <= state.seq < track.seq and not track.broken
+        if older and state.epoch == track.epoch:
+            return  # than what has come meanwhile
+        if not track.adopt(state):
+            self._lose(track)
 
-    # -- the feed
+    def _heard(self, channel: bytes, data: bytes) -> None:
+        address, _ = self._channels.get(channel, (None, None))
+        if address is None:
+            return
+        said = json.loads(data)
+        track = self._tracks.get(address)
+        if track is not None and from_base64url(said["epoch"]) != track.epoch:
+            self._look(track)
+        elif said["kind"] == "joined" and said["node"] == self.node:
+            pass  # the answer tells it better
+        elif track is not None:
+            track.offer(_step(address, said))
+        elif address in self._entering:
+            self._joining.setdefault(address, []).append(_step(address, said))
+
+    def _sure(self, channel: bytes) -> None:
+        """Nothing that is said there is missed from now on."""
+        address, done = self._channels.get(channel, (None, None))
+        if address is None or done is None:
+            return
+        if not done.done():
+            done.set_result(None)
+        self._young_until = self._clock.time() + self._lease
+        track = self._tracks.get(address)
+        if track is not None:
+            self._look(track)
 
     async def _subscribe(self, address: RoomAddress) -> None:
+        """Raises Refused."""
         channel = _channel(address)
-        known = self._subscribed.get(channel)
-        if known is None:
-            known = self._subscribed[channel] = asyncio.get_running_loop().create_future()
+        if channel not in self._channels:
+            self._channels[channel] = address, asyncio.get_running_loop().create_future()
             try:
-                await self._feed.subscribe(channel)
-            except (RedisError, OSError) as error:
-                del self._subscribed[channel]
+                self._topology.subscribe(channel)
+            except Away as error:
+                del self._channels[channel]
                 raise Refused(ErrorCode.UNAVAILABLE) from error
-            if self._listening is None or self._listening.done():
-                self._listening = self._later(self._listen())
-        await known
+        try:
+            await asyncio.wait_for(asyncio.shield(self._channels[channel][1]), WAIT_SECONDS)
+        except TimeoutError as error:
+            raise Refused(ErrorCode.UNAVAILABLE) from error
 
-    async def _listen(self) -> None:
-        while True:
-            try:
-                async for said in self._feed.listen():
-                    self._heard(said)
-                return
-            except (RedisError, OSError) as error:
-                logger.warning("Redis does not speak: %s", type(error).__name__)
-                await asyncio.sleep(WAIT_SECONDS / 2)
-
-    def _heard(self, said: Found) -> None:
-        channel = said["channel"].decode()
-        if said["type"] == "subscribe":
-            done = self._subscribed.get(channel)
-            if done is not None and not done.done():
-                done.set_result(None)
-            return
-        if said["type"] != "message":
-            return
-        event = json.loads(said["data"])
-        here = next((each for each in self._here.values() if _channel(each.address) == channel), None)
-        if here is not None:
-            read = _event(here, event, self._node)
-            if read is not None:
-                self._offer(here, event["seq"], read)
+    def _unsubscribe(self, address: RoomAddress) -> None:
+        channel = _channel(address)
+        if self._channels.pop(channel, None) is not None:
+            self._topology.unsubscribe(channel)
 
     # -- leases
 
@@ -331,61 +351,75 @@ class RedisBroker:
         self._timer = self._clock.call_later(self._lease / RENEWALS, self._renew)
 
     def _renew(self) -> None:
-        for here in tuple(self._here.values()):
-            self._later(self._renew_one(here))
+        for track in tuple(self._tracks.values()):
+            self._later(self._renew_one(track))
+        for undone in tuple(self._undone):
+            del self._undone[undone]
+            self._later(self.leave(*undone))
         self._arm()
 
-    async def _renew_one(self, here: _Here) -> None:
+    async def _renew_one(self, track: Track) -> None:
+        known = track.seq
         try:
-            answer = await self._command(here.address, "renew")
+            answer = await self._command(track.address, "renew")
         except Refused:
             return
-        if not int(answer[2]) or int(answer[1]) != here.seq:
-            await self._catch_up(here)
+        same = int(answer[1]) >= known and _read_epoch(answer[2]) == track.epoch
+        if not answer[3] or not same or (int(answer[1]) > track.seq and not track.waits):
+            self._look(track)
 
-    def _later(self, step: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.ensure_future(step)
+    def _later(self, step: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.ensure_future(step)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        return task
+        task.add_done_callback(report)
 
 
-def _channel(address: RoomAddress) -> str:
-    return f"chatsite:{{{to_base64url(address)}}}:feed"
+def _channel(address: RoomAddress) -> bytes:
+    return f"{PREFIX}:{{{to_base64url(address)}}}:feed".encode()
 
 
-def _snapshot(answer: list[Any]) -> Snapshot:
-    flat = answer[5]
-    members = [(json.loads(value), key.decode()) for key, value in zip(flat[::2], flat[1::2], strict=True)]
+def _epoch() -> str:
+    return to_base64url(secrets.token_bytes(kept.EPOCH_BYTES))
+
+
+def _read_epoch(text: bytes) -> bytes:
+    return from_base64url(text.decode())
+
+
+def _state(answer: list[Any]) -> State:
+    flat = answer[6]
+    members = [(json.loads(value), MemberId(key.decode())) for key, value in zip(flat[::2], flat[1::2], strict=True)]
     members.sort(key=lambda each: each[0]["order"])
-    log = [json.loads(entry) for entry in answer[6]]
-    return Snapshot(
-        _epoch(answer[2]),
+    entries = (json.loads(entry) for entry in answer[7])
+    return State(
+        int(answer[1]),
+        _read_epoch(answer[2]),
         int(answer[3]),
-        tuple(Member(MemberId(key), held["user"], held["seat"]) for held, key in members),
-        tuple(Entry(entry[0], MemberId(entry[1]), entry[2]) for entry in log),
-        int(answer[4]),
+        answer[4].decode(),
+        int(answer[5]),
+        {key: Held(Member(key, held["user"], held["seat"]), held["node"]) for held, key in members},
+        tuple(Entry(entry[0], MemberId(entry[1]), entry[2]) for entry in entries),
     )
 
 
-def _epoch(text: bytes) -> bytes:
-    return from_base64url(text.decode(), kept.EPOCH_BYTES) if text else b""
-
-
-def _event(here: _Here, said: Found, node: str) -> RoomEvent | None:
-    """What was said on the channel; None for this node's own join, which the answer to it tells better."""
-    address, member = here.address, MemberId(said["member"])
+def _step(address: RoomAddress, said: dict[str, Any]) -> Step:
+    """What was said on a room's channel."""
+    seq = said["seq"]
+    if said["kind"] == "anew":
+        return Step(seq, Lost(address))
+    member = MemberId(said["member"])
     match said["kind"]:
         case "joined":
-            if said["node"] == node:
-                return None
-            bare = Snapshot(here.epoch, here.last, (), ())
-            return Joined(address, Member(member, said["user"], said["seat"]), bare, said["returned"])
+            bare = State(seq, _read_epoch(said["epoch"].encode()), 0, "", 0, {}, ()).snapshot(bare=True)
+            event = Joined(address, Member(member, said["user"], said["seat"]), bare, said["returned"])
+            return Step(seq, event, node=said["node"])
         case "left":
-            return Left(address, member)
+            return Step(seq, Left(address, member))
         case "changed":
-            return Changed(address, Member(member, said["user"], said["seat"]))
+            return Step(seq, Changed(address, Member(member, said["user"], said["seat"])))
         case "posted":
-            return Posted(address, Entry(said["id"], member, said["ciphertext"]))
+            entry = Entry(said["id"], member, said["ciphertext"])
+            return Step(seq, Posted(address, entry), said["before"], said["after"])
         case _:
-            return Typed(address, member, said["ciphertext"])
+            return Step(seq, Typed(address, member, said["ciphertext"]))

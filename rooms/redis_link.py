@@ -1,0 +1,249 @@
+"""A link to one Redis server: a connection for commands, which go out as they come and are answered in their order, and
+one for what is said on channels. Made anew when it breaks; knows no room and no other server.
+"""
+
+import asyncio
+import contextlib
+import logging
+import math
+import random
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+from redis.asyncio.connection import AbstractConnection
+from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+
+logger = logging.getLogger(__name__)
+
+SECONDS = 3.0
+"""For a connection, and between what is asked and what is answered: a Redis that is slower is as good as away."""
+FIRST_WAIT, LONGEST_WAIT = 0.05, 1.0
+"""Between two attempts to connect, doubled each time."""
+BURST = 512
+"""Commands that go out in one write."""
+
+Word = bytes | str | int | float
+Pair = tuple[AbstractConnection, AbstractConnection]
+
+
+class Away(Exception):
+    """Redis cannot be asked now. Whether what it was last asked has happened, nobody knows."""
+
+
+class Link:
+    """`make`: two connections to where the server is by now, not yet connected; raises Away. `heard`: gets what is said
+    on a channel. `sure`: is told of each channel that from now on nothing is missed on, the first time and after each
+    break. `broken`: is told when the link has come to an end, or could not be made, and why. None of them may wait."""
+
+    def __init__(
+        self,
+        make: Callable[[], Awaitable[Pair]],
+        heard: Callable[[bytes, bytes], None],
+        sure: Callable[[bytes], None],
+        broken: Callable[[Exception], None],
+        *,
+        sharded: bool,
+    ) -> None:
+        self._make = make
+        self._heard = heard
+        self._sure = sure
+        self._broken = broken
+        self._prefix = "S" if sharded else ""
+        self._channels: set[bytes] = set()
+        self._leaving: Counter[bytes] = Counter()
+        self._commands: AbstractConnection | None = None
+        self._feed: AbstractConnection | None = None
+        self._unsent: deque[tuple[tuple[Word, ...], asyncio.Future[Any]]] = deque()
+        self._sent: deque[tuple[float, asyncio.Future[Any]]] = deque()
+        self._orders: deque[tuple[str, bytes]] = deque()
+        self._news = asyncio.Event()
+        self._ordered = asyncio.Event()
+        self._task = asyncio.ensure_future(self._run())
+        self._task.add_done_callback(report)
+
+    @property
+    def up(self) -> bool:
+        """Whether there is anybody to be asked."""
+        return self._commands is not None
+
+    def ask(self, *words: Word) -> "asyncio.Future[Any]":
+        """The answer of one command; after those that were asked before. Raises Away, also later, and ResponseError."""
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self._commands is None:
+            future.set_exception(Away())
+        else:
+            self._unsent.append((words, future))
+            self._news.set()
+        return future
+
+    def subscribe(self, channel: bytes) -> None:
+        """`sure` will be told of it."""
+        self._channels.add(channel)
+        self._order("SUBSCRIBE", channel)
+
+    def unsubscribe(self, channel: bytes) -> None:
+        """It is nobody's concern any more."""
+        self._channels.discard(channel)
+        self._order("UNSUBSCRIBE", channel)
+
+    async def close(self) -> None:
+        """Nothing is heard any more."""
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    def _order(self, what: str, channel: bytes) -> None:
+        if self._feed is not None:
+            self._leaving[channel] += what == "UNSUBSCRIBE"
+            self._orders.append((self._prefix + what, channel))
+            self._ordered.set()
+
+    async def _run(self) -> None:
+        wait = FIRST_WAIT
+        while True:
+            began = asyncio.get_running_loop().time()
+            try:
+                await self._talk()
+            except (Away, RedisError, OSError, TimeoutError) as error:
+                self._end()
+                self._broken(error)
+            finally:
+                self._end()
+            if asyncio.get_running_loop().time() - began > 2 * LONGEST_WAIT:
+                wait = FIRST_WAIT
+            await asyncio.sleep(wait * random.uniform(0.5, 1))  # noqa: S311 - that not all come back at once
+            wait = min(2 * wait, LONGEST_WAIT)
+
+    async def _talk(self) -> None:
+        """Until the link breaks; never returns."""
+        commands, feed = await self._make()
+        try:
+            async with asyncio.timeout(SECONDS):
+                await commands.connect()
+                await feed.connect()
+            self._commands, self._feed = commands, feed
+            self._orders.extend((f"{self._prefix}SUBSCRIBE", channel) for channel in self._channels)
+            self._ordered.set()
+            steps = (self._write(commands), self._read(commands), self._watch(), self._obey(feed), self._listen(feed))
+            tasks = [asyncio.ensure_future(step) for step in steps]
+            try:
+                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.gather(*tasks, return_exceptions=True)
+            for task in done:
+                task.result()
+        finally:
+            for connection in (commands, feed):
+                with contextlib.suppress(RedisError, OSError):
+                    await connection.disconnect(nowait=True)
+
+    def _end(self) -> None:
+        """Whoever waits is told."""
+        self._commands = self._feed = None
+        waiting = [future for _, future in (*self._sent, *self._unsent)]
+        self._sent.clear()
+        self._unsent.clear()
+        self._orders.clear()
+        self._leaving.clear()
+        for future in waiting:
+            if not future.done():
+                future.set_exception(Away())
+
+    # -- commands
+
+    async def _write(self, connection: AbstractConnection) -> None:
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._unsent:
+                batch, now = [], asyncio.get_running_loop().time()
+                while self._unsent and len(batch) < BURST:
+                    words, future = self._unsent.popleft()
+                    batch.append(words)
+                    self._sent.append((now, future))
+                async with asyncio.timeout(SECONDS):
+                    await connection.send_packed_command(connection.pack_commands(batch), check_health=False)
+
+    async def _read(self, connection: AbstractConnection) -> None:
+        while True:
+            answer = await _reply(connection)
+            if not self._sent:
+                raise Away  # nobody has asked: a server that says goodbye
+            _, future = self._sent.popleft()
+            if not future.done():
+                if isinstance(answer, Exception):
+                    future.set_exception(answer)
+                else:
+                    future.set_result(answer)
+            if isinstance(answer, ReadOnlyError):
+                raise answer  # it is no master any more
+
+    async def _watch(self) -> None:
+        """Where no answer comes, the line is dead, whatever TCP thinks."""
+        while True:
+            await asyncio.sleep(SECONDS / 4)
+            if self._sent and asyncio.get_running_loop().time() - self._sent[0][0] > SECONDS:
+                raise Away
+
+    # -- the feed
+
+    async def _obey(self, feed: AbstractConnection) -> None:
+        """Subscribes, one slot of a cluster at a time."""
+        while True:
+            await self._ordered.wait()
+            self._ordered.clear()
+            while self._orders:
+                orders = [self._orders.popleft() for _ in range(min(BURST, len(self._orders)))]
+                async with asyncio.timeout(SECONDS):
+                    await feed.send_packed_command(feed.pack_commands(orders), check_health=False)
+
+    async def _listen(self, feed: AbstractConnection) -> None:
+        pinged = False
+        while True:
+            try:
+                async with asyncio.timeout(SECONDS):
+                    said = await _reply(feed)
+            except TimeoutError:
+                if pinged:
+                    raise
+                pinged = True
+                await feed.send_packed_command(feed.pack_command("PING"), check_health=False)
+                continue
+            pinged = False
+            match said:
+                case [b"message" | b"smessage", bytes(channel), bytes(data)]:
+                    self._heard(channel, data)
+                case [b"subscribe" | b"ssubscribe", bytes(channel), _]:
+                    if channel in self._channels:
+                        self._sure(channel)
+                case [b"unsubscribe" | b"sunsubscribe", bytes(channel), _]:
+                    if not self._leaving[channel]:
+                        raise Away  # the channel has moved to another server
+                    self._leaving[channel] -= 1
+                    if not self._leaving[channel]:
+                        del self._leaving[channel]
+                case ResponseError():
+                    raise said
+
+
+async def _reply(connection: AbstractConnection) -> Any:
+    """What comes next; an error that is an answer is answered."""
+    try:
+        return await connection.read_response(timeout=math.inf, disconnect_on_error=False)
+    except ResponseError as error:
+        return error
+
+
+def report(task: "asyncio.Future[Any]") -> None:
+    """For a task that nobody waits for: a bug in it is not to go unnoticed."""
+    if not task.cancelled() and (error := task.exception()) is not None:
+        what = {"message": "a task of the broker has failed", "exception": error, "task": task}
+        task.get_loop().call_exception_handler(what)
+
+
+def pairs(found: Iterable[Any]) -> dict[Any, Any]:
+    """A flat list of names and values, as Redis answers with."""
+    each = iter(found)
+    return dict(zip(each, each, strict=True))
