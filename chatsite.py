@@ -14,7 +14,7 @@ from tornado.httpserver import HTTPServer
 import manifest
 import settings
 import state
-from composition import HOUSE, Site
+from composition import HOUSE, NoBroker, Site
 from handlers.assets import AssetsMissing, read_assets
 from handlers.listener import listen
 from manifest import Manifest, Unreachable
@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if flags.compare:
             return _compare(chosen, flags.compare)
         return asyncio.run(serve(chosen, lambda: _settings(flags)))
-    except (Failure, SettingsError, StateError, AssetsMissing, Unreachable) as failure:
+    except (Failure, SettingsError, StateError, AssetsMissing, Unreachable, NoBroker) as failure:
         print(f"chatsite: {failure}", file=sys.stderr)
         return USAGE_ERROR
     except KeyboardInterrupt:

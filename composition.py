@@ -29,7 +29,7 @@ from handlers.pages import PageFacts
 from metrics import Present
 from protocol.session import Timing
 from protocol.socketio import DEFAULT_NAMESPACE
-from rooms.broker import Limits, MemoryBroker
+from rooms.broker import Broker, Limits, MemoryBroker
 from rooms.chat import ChatNamespace
 from rooms.guest import Policy
 from rooms.hub import Hub
@@ -87,6 +87,35 @@ class Rules:
         )
 
 
+class NoBroker(Exception):
+    """One line: why the rooms cannot be reached."""
+
+
+async def shared_broker(
+    chosen: Settings, salt: bytes | None, loop: asyncio.AbstractEventLoop
+) -> tuple[Broker, bytes, bytes]:
+    """The broker that several nodes share, and what they must have in common: the salt of the site, which is `salt` if no
+    other was there before, and the key that addresses are told apart by. Raises NoBroker."""
+    try:
+        # Only where it is wanted: the library comes with the extra "redis".
+        from rooms.redis_broker import RedisBroker  # noqa: PLC0415
+        from rooms.redis_link import Away  # noqa: PLC0415
+    except ModuleNotFoundError as error:
+        if error.name != "redis":
+            raise
+        raise NoBroker("broker: the client for Redis is not installed; run: pip install -e '.[redis]'") from error
+    try:
+        broker = RedisBroker(chosen.broker, _limits(chosen), loop, chosen.lease_time)
+    except ValueError as error:
+        raise NoBroker(f"broker: {error}; expected an address such as redis://127.0.0.1:6379/0") from error
+    try:
+        await broker.open()
+        return broker, *await broker.site.agree(salt)
+    except Away as error:
+        await broker.close()
+        raise NoBroker(f"broker: Redis cannot be asked ({error}); expected one that runs") from error
+
+
 class Site:
     """All the parts of one running site."""
 
@@ -98,13 +127,16 @@ class Site:
         loop: asyncio.AbstractEventLoop,
         *,
         vouched: bool,
+        broker: Broker | None = None,
+        address_key: bytes | None = None,
     ) -> None:
-        """`vouched`: a certificate that browsers take as it is stands for this site, if it is asked by https."""
+        """`vouched`: a certificate that browsers take as it is stands for this site, if it is asked by https. `broker`:
+        where rooms are, in memory else. `address_key`: by which all nodes of a site tell addresses apart."""
         self._pool = ThreadPoolExecutor(RSA_THREADS, "join", _step_back)
         self.tally = Tally()
         self._lines = Lines(loop, self.tally)
         self._rules = rules = Rules.of(chosen)
-        self.broker = MemoryBroker(rules.limits, loop)
+        self.broker = broker or MemoryBroker(rules.limits, loop)
         self.chat = ChatNamespace(
             Door(ServerKey(), salt),
             self.broker,
@@ -123,7 +155,7 @@ class Site:
             rules.connections_each,
             self.tally,
         )
-        self.addresses = Addresses(chosen.proxies if chosen.behind_proxy else ())
+        self.addresses = Addresses(chosen.proxies if chosen.behind_proxy else (), address_key)
         facts = PageFacts(
             filter_punctuation=chosen.filter_punctuation,
             filter_links=chosen.filter_links,

@@ -21,13 +21,13 @@ import logs
 import metrics
 import settings
 import state
-from composition import CLOSE_SECONDS, HOUSE, Rules, Site
+from composition import CLOSE_SECONDS, HOUSE, Rules, Site, shared_broker
 from handlers import redirects
-from handlers.assets import read_assets
+from handlers.assets import Assets, read_assets
 from handlers.listener import Listener, listen
 from memory import Keeper
 from service import ServiceManager
-from settings import Settings, SettingsError
+from settings import MEMORY, Settings, SettingsError
 from state import Certificate, StateError
 
 BUG = 70
@@ -116,13 +116,13 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
     logs.begin(chosen.log_format, chosen.log_level)
     assets = read_assets(HOUSE / "static")
     directory = state.open_directory(Path(chosen.state_directory or state.default_directory(os.environ)))
-    salt, certificate = state.site_salt(directory), _certificate(chosen, directory)
-    sockets = _bind("port", chosen.port, chosen.ip)
+    certificate = _certificate(chosen, directory)
+    sockets = _bind("port", chosen.port, chosen.ip, reuse=chosen.reuse_port)
     shown_at = _bind("metrics_port", chosen.metrics_port, LOOPBACK) if chosen.metrics_port else ()
     loop, end = asyncio.get_running_loop(), _End()
     loop.set_exception_handler(end.bug)
     manager = ServiceManager(os.environ, loop)
-    site = Site(chosen, assets, salt, loop, vouched=certificate is None or not certificate.made)
+    site = await _site(chosen, directory, assets, loop, vouched=certificate is None or not certificate.made)
     await site.start()
     server, plain = _server(site.gate, chosen), _server(redirects(), chosen)
     listener = Listener(
@@ -173,6 +173,22 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
     return end.status
 
 
+async def _site(
+    chosen: Settings, directory: Path, assets: Assets, loop: asyncio.AbstractEventLoop, *, vouched: bool
+) -> Site:
+    """Raises StateError and NoBroker."""
+    if chosen.broker == MEMORY:
+        return Site(chosen, assets, state.site_salt(directory), loop, vouched=vouched)
+    own = state.site_salt(directory) if state.has_salt(directory) else None
+    broker, salt, key = await shared_broker(chosen, own, loop)
+    if state.site_salt(directory, salt) != salt:
+        await broker.close()
+        raise StateError(
+            f"{directory / state.SALT_FILE}: of another site than the one in Redis; expected its salt, or none"
+        )
+    return Site(chosen, assets, salt, loop, vouched=vouched, broker=broker, address_key=key)
+
+
 class _Shown:
     """What is shown to Prometheus, and where."""
 
@@ -212,10 +228,10 @@ def _sockets_each(chosen: Settings) -> int:
     return SOCKETS_EACH * chosen.connections_per_address + VISITORS
 
 
-def _bind(setting: str, port: int, ip: str) -> Sequence[socket.socket]:
+def _bind(setting: str, port: int, ip: str, *, reuse: bool = False) -> Sequence[socket.socket]:
     """Raises Failure, which names the setting that holds the port."""
     try:
-        return listen(port, ip)
+        return listen(port, ip, reuse=reuse)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise Failure(f"{setting} = {port}: in use on {ip}; expected a free port") from error

@@ -16,6 +16,9 @@ ENVIRONMENT_PREFIX = "CHATSITE_"
 NOT_SETTINGS = frozenset({"CHATSITE_CONFIG"})
 """Variables with the prefix that are no settings: the path of the configuration file."""
 
+MEMORY = "memory"
+"""The broker of a site that is one process."""
+
 PUNCTUATION = "!?.,:;'\"-()[]{}/\\@#%*+=_~^|$€£¥§°…–—‘’“”«»„‚‹›¡¿·•`、。，！？：；「」『』（）،؛؟۔।॥־׳״՞՜՝։"
 
 
@@ -41,6 +44,11 @@ class Rule:
 
 def _setting(default: Any, expected: str, holds: Callable[[Any], bool] = lambda value: True) -> Any:
     return field(default=default, metadata={"rule": Rule(expected, holds)})
+
+
+def _secret(default: str, expected: str, holds: Callable[[Any], bool]) -> Any:
+    """A text that may hold a password: what was given is never shown."""
+    return field(default=default, metadata={"rule": Rule(expected, holds), "secret": True})
 
 
 def _whole(default: int, low: int, high: int) -> Any:
@@ -102,6 +110,10 @@ def _is_punctuation(value: str) -> bool:
     return all(unicodedata.category(char)[0] in "PS" and char not in "&<>" for char in value)
 
 
+def _is_broker(value: str) -> bool:
+    return value == MEMORY or value.startswith(("redis://", "rediss://", "unix://"))
+
+
 def _is_origin(value: str) -> bool:
     scheme, _, host = value.partition("://")
     return scheme in {"http", "https"} and bool(host) and not set("/?#@ ") & set(host)
@@ -125,6 +137,10 @@ class Settings:
     tls_certificate: str = _setting("", "the path of a PEM file, or nothing")
     tls_key: str = _setting("", "the path of a PEM file, or nothing")
     state_directory: str = _setting("", "the path of a folder, or nothing")
+
+    broker: str = _secret(MEMORY, "memory, or the address of a Redis such as redis://127.0.0.1:6379/0", _is_broker)
+    lease_time: float = _seconds(15, 1, 600)
+    reuse_port: bool = _setting(False, "true or false")
 
     metrics_port: int = _whole(0, 0, 65_535)
     log_format: str = _choice("text", "json")
@@ -225,7 +241,8 @@ def _checked(key: str, value: Any, source: str) -> Any:
     if isinstance(value, list):
         value = tuple(value)
     if not _fits(value, known.default) or not rule.holds(value):
-        raise SettingsError(f"{source}: {key} = {_shown(value)}: expected {rule.expected}")
+        shown = "..." if known.metadata.get("secret") else _shown(value)
+        raise SettingsError(f"{source}: {key} = {shown}: expected {rule.expected}")
     return value
 
 

@@ -54,12 +54,12 @@ def open_directory(path: Path) -> Path:
     return path
 
 
-def site_salt(directory: Path) -> bytes:
-    """The salt of this site, 16 bytes, made at the first start: another salt would be another site."""
+def site_salt(directory: Path, made: bytes | None = None) -> bytes:
+    """The salt of this site, 16 bytes; at the first start `made`, or a new one: another salt would be another site."""
     path = directory / SALT_FILE
     try:
         if not path.exists():
-            _write_once(path, secrets.token_hex(SALT_BYTES) + "\n")
+            _write_once(path, (made or secrets.token_bytes(SALT_BYTES)).hex() + "\n")
         salt = bytes.fromhex(path.read_text("ascii"))
     except OSError as error:
         raise StateError(
@@ -71,6 +71,11 @@ def site_salt(directory: Path) -> bytes:
     if len(salt) != SALT_BYTES:
         raise StateError(f"{path}: expected {2 * SALT_BYTES} hexadecimal digits")
     return salt
+
+
+def has_salt(directory: Path) -> bool:
+    """Whether there was a start before."""
+    return (directory / SALT_FILE).exists()
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,17 +13,19 @@ from ipaddress import IPv4Address, IPv6Address
 from tornado.httputil import HTTPServerRequest
 
 KEY_BYTES = 16
-"""Of a key that is made at each start and never leaves it: without it, four billion addresses are soon tried."""
+"""Of a key that is made at each start and leaves memory never, or for a Redis that keeps it in its own: without it, four
+billion addresses are soon tried."""
 NETWORK_BITS = 64
 """Whoever has one address of IPv6 has a whole network of so many bits."""
 
 
 class Addresses:
-    """`proxies`: addresses and networks of reverse proxies, none where there is no proxy."""
+    """`proxies`: addresses and networks of reverse proxies, none where there is no proxy. `key`: that of several nodes
+    which count together."""
 
-    def __init__(self, proxies: Collection[str]) -> None:
+    def __init__(self, proxies: Collection[str], key: bytes | None = None) -> None:
         self._proxies = [ipaddress.ip_network(proxy) for proxy in proxies]
-        self._key = secrets.token_bytes(KEY_BYTES)
+        self._key = key or secrets.token_bytes(KEY_BYTES)
 
     def of(self, request: HTTPServerRequest) -> bytes:
         """The same for all requests from one address, or one network of IPv6; 16 bytes that mean nothing elsewhere."""

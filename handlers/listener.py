@@ -213,6 +213,7 @@ class Listener:
         self._accept_more()
 
 
-def listen(port: int, address: str) -> Sequence[socket.socket]:
-    """One for each address that a name stands for; port 0 takes any free one. Raises OSError."""
-    return tornado.netutil.bind_sockets(port, address, backlog=BACKLOG)
+def listen(port: int, address: str, *, reuse: bool = False) -> Sequence[socket.socket]:
+    """One for each address that a name stands for; port 0 takes any free one. `reuse`: other processes of this user may
+    listen there, too, and the system deals connections out to all. Raises OSError."""
+    return tornado.netutil.bind_sockets(port, address, backlog=BACKLOG, reuse_port=reuse)

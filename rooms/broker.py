@@ -36,6 +36,16 @@ class Broker(Protocol):
     causes is on the feed before the command returns. A command that raises Refused has changed nothing.
     """
 
+    @property
+    def log_bytes(self) -> int:
+        """What the logs in this process weigh."""
+
+    def count(self) -> tuple[int, int]:
+        """Rooms, and members in them; of several nodes, the sums are those of the site."""
+
+    def obey(self, limits: "Limits") -> None:
+        """Other limits, for what happens from now on."""
+
     async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
         """From now on `deliver` gets the feed. It must not raise and not wait."""
 

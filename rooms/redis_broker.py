@@ -38,13 +38,13 @@ from rooms.model import (
     to_base64url,
 )
 from rooms.redis_link import Away, report
-from rooms.redis_topology import Topology
+from rooms.redis_site import PREFIX, RedisSite
+from rooms.redis_topology import Script, Topology
 from rooms.track import Held, State, Step, Track
 
 logger = logging.getLogger(__name__)
 
-SCRIPT = (Path(__file__).parent / "redis_broker.lua").read_text("utf-8")
-PREFIX = "chatsite"
+ROOM = Script((Path(__file__).parent / "redis_broker.lua").read_text("utf-8"))
 KEYS = ("room", "members", "log", "digests", "times", "nodes")
 RENEWALS = 3
 """In a lease's time a node says so often that it lives. It is taken for dead after two thirds of it, and whoever renews
@@ -68,7 +68,8 @@ class RedisBroker:
         self._clock = clock
         self._lease = lease
         self._now = now
-        self._topology = Topology(url, SCRIPT, self._heard, self._sure)
+        self._topology = Topology(url, self._heard, self._sure)
+        self.site = RedisSite(self._topology, self.node, lease)
         self._tracks: dict[RoomAddress, Track] = {}
         self._joining: dict[RoomAddress, list[Step]] = {}
         """Rooms that somebody is about to enter, and what is said there meanwhile."""
@@ -78,8 +79,6 @@ class RedisBroker:
         self._undone: dict[Undone, None] = {}
         """Members that must go, which Redis could not be told."""
         self._led: set[RoomAddress] = set()
-        self._members = 0
-        self._rooms_elsewhere = 0
         self._young_until = 0.0
         self._deliver: Callable[[RoomEvent], None] = lambda event: None
         self._timer: Cancellable | None = None
@@ -113,14 +112,17 @@ class RedisBroker:
         """Rooms, each counted by one node of all, and members on this one."""
         return len(self._led), sum(len(track.mine) for track in self._tracks.values())
 
+    @property
+    def up(self) -> bool:
+        """Whether rooms can be reached."""
+        return self._topology.up
+
     async def open(self) -> None:
-        """Raises Away."""
+        """Before anything else. Raises Away, with the reason in one line."""
         await self._topology.open()
 
     async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
         self._deliver = deliver
-        if not self._topology.up:
-            await self._topology.open()
         self._arm()
 
     async def join(self, address: RoomAddress, member: Member) -> None:
@@ -189,7 +191,7 @@ class RedisBroker:
         young = int(self._clock.time() < self._young_until)
         given = (f"{PREFIX}:{{{tag}}}:feed", self._topology.publish, self._rules, now, self.node, young, _epoch())
         try:
-            answer = await self._topology.run(keys[0], len(keys), *keys, name, *given, *arguments)
+            answer = await self._topology.run(ROOM, keys, name, *given, *arguments)
         except Away as error:
             raise Refused(ErrorCode.UNAVAILABLE) from error
         except ResponseError as error:
@@ -201,7 +203,7 @@ class RedisBroker:
 
     async def _enter(self, address: RoomAddress, member: Member) -> None:
         await self._subscribe(address)
-        full = int(address not in self._tracks and self._rooms_elsewhere + len(self._led) >= self._limits.rooms)
+        full = int(address not in self._tracks and self.site.rooms_elsewhere + len(self._led) >= self._limits.rooms)
         answer = await self._command(address, "join", member.id, member.user, member.seat, full)
         state = _state(answer)
         track = self._tracks.get(address)
@@ -356,6 +358,7 @@ class RedisBroker:
         for undone in tuple(self._undone):
             del self._undone[undone]
             self._later(self.leave(*undone))
+        self._later(self.site.beat(*self.count()))
         self._arm()
 
     async def _renew_one(self, track: Track) -> None:

@@ -7,7 +7,8 @@ What is asked goes to one server at a time and is never asked twice but where th
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -28,6 +29,14 @@ SENTINEL_PORT = 26379
 Address = tuple[str, int]
 
 
+@dataclass(slots=True, eq=False)
+class Script:
+    """What is run at a server in one atomic step. `sha`: how servers call it, from the first time on."""
+
+    text: str
+    sha: str = ""
+
+
 class Topology:
     """`url`: `redis://`, `rediss://` or `unix://` as redis-py reads it, with several hosts if need be; of sentinels, the
     path is the master's name. Which of the three it is, the first server that answers says.
@@ -35,11 +44,7 @@ class Topology:
     `heard`: what is said on a channel. `sure`: from now on nothing is missed on a channel, once more after each break.
     """
 
-    def __init__(
-        self, url: str, script: str, heard: Callable[[bytes, bytes], None], sure: Callable[[bytes], None]
-    ) -> None:
-        self._script = script
-        self._sha = ""
+    def __init__(self, url: str, heard: Callable[[bytes, bytes], None], sure: Callable[[bytes], None]) -> None:
         self._heard = heard
         self._sure = sure
         self._hosts, self._master, self._given = _parsed(url)
@@ -78,20 +83,21 @@ class Topology:
             while not self.up:  # noqa: ASYNC110 - at the start, once
                 await asyncio.sleep(0.01)
 
-    async def run(self, key: str, *words: Word) -> Any:
-        """The script's answer, at the server that has `key`. `words`: from the number of keys on. Raises Away, and
-        ResponseError for what the script itself has raised."""
-        link = self._at(key)
+    async def run(self, script: Script, keys: Sequence[str], *words: Word) -> Any:
+        """The script's answer, at the server that has the keys. Raises Away, and ResponseError for what the script itself
+        has raised."""
+        given = (len(keys), *keys, *words)
+        link = self._at(keys[0])
         try:
-            if not self._sha:
-                self._sha = (await link.ask("SCRIPT", "LOAD", self._script)).decode()
+            if not script.sha:
+                script.sha = (await link.ask("SCRIPT", "LOAD", script.text)).decode()
             try:
-                return await link.ask("EVALSHA", self._sha, *words)
+                return await link.ask("EVALSHA", script.sha, *given)
             except NoScriptError:  # another server, or started anew
-                return await link.ask("EVAL", self._script, *words)
+                return await link.ask("EVAL", script.text, *given)
         except MovedError:
-            await self._refresh()
-            return await self._again(key, words)
+            await self._look()
+            return await self.ask(keys[0], "EVAL", script.text, *given)
         except (AskError, TryAgainError, ClusterDownError) as error:  # its slot is moving, or has no master
             self._look_soon()
             raise Away from error
@@ -146,12 +152,6 @@ class Topology:
             if first <= slot <= last:
                 return self._links[address]
         raise Away
-
-    async def _again(self, key: str, words: tuple[Word, ...]) -> Any:
-        try:
-            return await self._at(key).ask("EVAL", self._script, *words)
-        except (MovedError, AskError, TryAgainError, ClusterDownError) as error:
-            raise Away from error
 
     def _connection(self, address: Address | None) -> AbstractConnection:
         given = dict(self._given)
@@ -209,9 +209,6 @@ class Topology:
         await asyncio.sleep(REFRESH_SECONDS)
         with contextlib.suppress(Away):
             await self._look()
-
-    async def _refresh(self) -> None:
-        await self._look()
 
     async def _look(self) -> None:
         """Who has which slots now. Raises Away where nobody knows."""

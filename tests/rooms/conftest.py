@@ -10,7 +10,7 @@ import pytest
 from rooms.broker import Broker, Limits, MemoryBroker
 from rooms.redis_broker import RedisBroker
 from tests.fakes import FakeClock
-from tests.redis import redis_server
+from tests.redis_server import redis_server
 
 BrokerMaker = Callable[[Limits, FakeClock], Broker]
 

@@ -24,7 +24,7 @@ from rooms.model import (
     RoomEvent,
 )
 from rooms.redis_broker import RedisBroker
-from tests.redis import redis_server
+from tests.redis_server import redis_server
 
 ROOM = RoomAddress(b"r" * 32)
 LIMITS = Limits(log_size=35, message_ttl=0, empty_room_ttl=3600, room_members=1000, rooms=1000)
