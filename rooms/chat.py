@@ -4,7 +4,6 @@ It decides who may do what. It cannot read a message, a name or a room's name, a
 who sits here. Source: docs/protocol.md, "Events".
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -15,22 +14,16 @@ from rooms import events
 from rooms.broker import Broker
 from rooms.clock import Clock
 from rooms.files import Relay, parse_wanted
-from rooms.guest import Grace, Guest, Policy, Stage
+from rooms.guest import Guest, Policy, Stage
 from rooms.hub import Hub
 from rooms.join import LARGEST_ENVELOPE, LARGEST_JOIN_BODY, Door, Join
 from rooms.limits import Allowance, Meters, TokenBucket
+from rooms.lobby import Lobby
 from rooms.model import (
     PERSON_CLASSES,
-    Changed,
     ErrorCode,
-    Joined,
-    Left,
-    Lost,
     Member,
-    Posted,
     Refused,
-    RoomEvent,
-    Typed,
     from_base64url,
     parse_ciphertext,
     parse_message,
@@ -67,9 +60,7 @@ class ChatNamespace:
         self._meters = Meters(policy.quotas)
         self._relay = Relay(policy.files, hub.seat, clock, self._tally)
         self._stopping = False
-        self._guests: dict[str, Guest] = {}
-        self._grace = Grace(policy.grace_time, clock)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._lobby = Lobby(broker, hub, policy, clock)
         self._sealed: dict[str, Callable[[Guest, bytes], Coroutine[Any, Any, Json]]] = {
             events.SEND_MESSAGE: self._send_message,
             events.TYPING: self._typing,
@@ -82,12 +73,12 @@ class ChatNamespace:
 
     async def start(self) -> None:
         """From now on the broker's feed reaches the clients of this node."""
-        await self._broker.start(self._deliver)
+        await self._broker.start(self._lobby.deliver)
 
     def obey(self, policy: Policy) -> None:
         """Another policy: at once for all that share something, else for clients to come."""
         self._policy, self._meters = policy, Meters(policy.quotas)
-        self._grace.seconds = policy.grace_time
+        self._lobby.obey(policy)
         self._relay.obey(policy.files)
 
     def refuse_all(self) -> None:
@@ -96,11 +87,8 @@ class ChatNamespace:
 
     async def close(self) -> None:
         """No task and no timer of the chat is left behind."""
-        self._grace.close()
         self._relay.close()
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._lobby.close()
 
     # -- what a client causes: protocol.namespace.Namespace
 
@@ -110,12 +98,12 @@ class ChatNamespace:
     def connected(self, socket: Socket) -> None:
         quotas, now = self._policy.quotas, self._clock.time()
         guest = Guest(socket, Allowance(quotas.socket, now), TokenBucket(quotas.refusals, now))
-        self._guests[socket.id] = guest
+        self._lobby.welcome(guest)
         guest.patience = self._clock.call_later(self._policy.join_timeout, lambda: self._disconnect(guest))
         socket.emit(events.SEND_PUBLIC_KEY, self._door.key.pem)
 
     async def event(self, socket: Socket, name: str | int, args: list[Json]) -> list[Json]:
-        guest = self._guests.get(socket.id)
+        guest = self._lobby.find(socket)
         try:
             if guest is None:
                 raise Refused(ErrorCode.NOT_IN_ROOM)
@@ -136,17 +124,7 @@ class ChatNamespace:
             return [{"error": refused.code.value}]
 
     def disconnected(self, socket: Socket, departure: Departure) -> None:
-        guest = self._guests.pop(socket.id, None)
-        if guest is None:
-            return
-        stage = guest.go()
-        if stage is not Stage.INSIDE:
-            return
-        self._hub.leave(guest.room, guest.member, socket)
-        if departure is Departure.LEFT:
-            self._give_up(guest)
-        else:
-            self._grace.begin(guest.room, guest.member, lambda: self._give_up(guest))
+        self._lobby.gone(socket, departure)
 
     def _command(self, guest: Guest, name: str, sealed: str) -> Coroutine[Any, Any, Json]:
         if guest.stage is not Stage.INSIDE or guest.channel is None:
@@ -261,62 +239,11 @@ class ChatNamespace:
     async def _disconnect_user(self, guest: Guest, body: bytes) -> Json:
         answer = await self._leave_room(guest, body)
         # After the ack has been queued: this socket's line ends with it.
-        self._clock.call_later(0, lambda: self._put_out(guest.socket))
+        self._clock.call_later(0, lambda: self._lobby.put_out(guest.socket))
         return answer
 
     def _disconnect(self, guest: Guest) -> None:
         """Shows a client the door, at once: its place in the room is free, nobody waits for it. It cannot begin anew on
         the same connection, where nothing would be known of what it has used up."""
-        self.disconnected(guest.socket, Departure.LEFT)
+        self._lobby.gone(guest.socket, Departure.LEFT)
         self._clock.call_later(0, lambda: guest.socket.disconnect(for_good=True))
-
-    def _give_up(self, guest: Guest) -> None:
-        """Frees a place from where nothing can be awaited."""
-        task = asyncio.ensure_future(self._broker.leave(guest.room, guest.member, guest.socket.id))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    # -- what a room causes: the broker's feed
-
-    def _deliver(self, event: RoomEvent) -> None:
-        match event:
-            case Posted():
-                self._hub.spread(event.room, [events.encode_entry(event.entry)])
-            case Joined():
-                self._admit(event)
-            case Left(room, member):
-                self._grace.end(room, member)
-                self._hub.leave(room, member)
-                self._hub.broadcast(room, events.USER_LEFT, {"member": member})
-            case Changed(room, who):
-                self._hub.broadcast(room, events.USER_CHANGED, {"member": who.id, "user": who.user})
-            case Lost(room):
-                for socket in self._hub.clear(room):
-                    self._guests.pop(socket.id, None)
-                    socket.drop()
-            case Typed(room, member, ciphertext):
-                self._hub.broadcast(room, events.TYPING, {"member": member, "typing": ciphertext})
-
-    def _admit(self, joined: Joined) -> None:
-        room, member = joined.room, joined.member
-        self._grace.end(room, member.id)
-        before = self._hub.leave(room, member.id)
-        if before is not None:
-            self._put_out(before)
-        if not joined.returned:
-            self._hub.broadcast(room, events.NEW_USER, {"member": member.id, "user": member.user})
-        guest = self._guests.get(member.seat)
-        if guest is None or guest.stage is not Stage.JOINING:
-            return
-        guest.settle()
-        # Seated first: who is too slow even for this is closed by it, and that frees the seat.
-        self._hub.enter(room, member.id, guest.socket)
-        guest.socket.emit(events.CONNECTED, joined.told(guest.since, self._policy.message_ttl))
-        guest.since = None
-
-    def _put_out(self, socket: Socket) -> None:
-        """Who has left, or sits elsewhere now: this connection has no place and no business any more."""
-        guest = self._guests.pop(socket.id, None)
-        if guest is not None:
-            guest.go()
-        socket.disconnect()

@@ -118,11 +118,13 @@ class RedisBroker:
         return self._topology.up
 
     async def open(self) -> None:
-        """Before anything else. Raises Away, with the reason in one line."""
+        """`start` does it, too. Raises Away, with the reason in one line."""
         await self._topology.open()
 
     async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
         self._deliver = deliver
+        if not self._topology.opened:
+            await self._topology.open()
         self._arm()
 
     async def join(self, address: RoomAddress, member: Member) -> None:

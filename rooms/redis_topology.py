@@ -57,6 +57,11 @@ class Topology:
         self._quiet = False
 
     @property
+    def opened(self) -> bool:
+        """Whether `open` has found out where to ask."""
+        return bool(self._links)
+
+    @property
     def up(self) -> bool:
         """Whether every server that is known answers."""
         return bool(self._links) and all(link.up for link in self._links.values())

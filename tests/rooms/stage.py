@@ -217,9 +217,9 @@ class Stage:
     @property
     def nobody(self) -> bool:
         """Whether there is no trace of anybody."""
-        chat = self.chat
+        lobby = self.chat._lobby
         present = any(room.members for room in self.memory._rooms.values())
-        return not (present or chat._guests or chat._grace._timers or chat._tasks or self.hub._rooms)
+        return not (present or lobby._guests or lobby._grace._timers or lobby._tasks or self.hub._rooms)
 
 
 async def open_stage(limits: Limits = LIMITS, policy: Policy = POLICY) -> Stage:

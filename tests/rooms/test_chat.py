@@ -86,7 +86,7 @@ async def test_what_is_no_event_of_the_protocol_is_a_bad_request(event: str | in
 async def test_a_stranger_to_the_chat_is_not_in_the_room() -> None:
     stage = await open_stage()
     socket = stage.connect()
-    stage.chat._guests.clear()
+    stage.chat._lobby._guests.clear()
     for event in ("get_public_key", "join-room", "send_message"):
         assert await stage.ask(socket, event, "x") == OUTSIDE
 

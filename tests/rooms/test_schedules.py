@@ -181,7 +181,7 @@ def check(stage: Stage, lines: list[Line]) -> None:
     for room in ROOMS:
         sockets = seated(stage.hub, room)
         members = stage.memory._rooms[room].members if room in stage.memory._rooms else {}
-        waited_for = {member for where, member in stage.chat._grace._timers if where == room}
+        waited_for = {member for where, member in stage.chat._lobby._grace._timers if where == room}
         assert set(members) == set(sockets) | waited_for
         assert not set(sockets) & waited_for
         for member, socket in sockets.items():

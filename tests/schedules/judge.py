@@ -47,7 +47,7 @@ def closed(site: Site) -> None:
     """No connection is left."""
     assert not site.connections._open, "a session is left"
     assert not site.connections._farewells
-    assert not site.chat._guests, "a guest is left"
+    assert not site.chat._lobby._guests, "a guest is left"
 
 
 def _saw_the_truth(guest: Guest, logs: dict[str, list[tuple[str, str]]]) -> None:
