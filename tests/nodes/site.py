@@ -37,6 +37,7 @@ class Node:
     port: int
     lines: list[Line]
     broker: str
+    settings: dict[str, Any]
     open: bool = False
     complaints: str = ""
     statuses: list[int] = field(default_factory=list)
@@ -50,8 +51,8 @@ class Node:
     async def start(self) -> None:
         """Returns when it is open. A node that comes again is another one for the others."""
         assert self._served is None
-        settings = {**SETTINGS, "broker": self.broker}
-        self._served = await asyncio.to_thread(self._running.enter_context, serve(port=self.port, **settings))
+        served = serve(port=self.port, broker=self.broker, **self.settings)
+        self._served = await asyncio.to_thread(self._running.enter_context, served)
         self.open = True
 
     async def stop(self) -> None:
@@ -112,14 +113,15 @@ class Site:
 
 
 @asynccontextmanager
-async def site(*stores: int, direct: bool = False) -> AsyncIterator[Site]:
-    """Nodes over the Redis servers at these ports. `direct`: without lines, for servers that name each other."""
+async def site(*stores: int, direct: bool = False, **settings: Any) -> AsyncIterator[Site]:
+    """Nodes over the Redis servers at these ports. `direct`: without lines, for servers that name each other.
+    `settings`: other than SETTINGS."""
     async with AsyncExitStack() as stack:
         nodes = []
         for _ in range(NODES):
             lines = [] if direct else [await stack.enter_async_context(Line(port)) for port in stores]
             hosts = ",".join(f"127.0.0.1:{port}" for port in ([line.port for line in lines] or stores))
-            nodes.append(Node(stack.enter_context(kept_port()), lines, f"redis://{hosts}/0"))
+            nodes.append(Node(stack.enter_context(kept_port()), lines, f"redis://{hosts}/0", SETTINGS | settings))
             stack.push_async_callback(nodes[-1].close)
         await asyncio.gather(*(node.start() for node in nodes))
         made = Site(nodes)

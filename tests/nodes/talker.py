@@ -102,15 +102,15 @@ class _Life(Client):
     async def asks(self, event: str, body: bytes = b"") -> Object:
         """Raises Gone, also where nobody answers."""
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
+            async with asyncio.timeout(self._talker.answer_seconds):
                 return await self.or_gone(self.request(event, body))
         except (TimeoutError, socketio.exceptions.SocketIOError) as error:
             raise Gone from error
 
     def hang_up(self) -> None:
         """Without a word."""
-        web_socket = getattr(self.line.eio, "ws", None)
-        if web_socket is not None and web_socket._response.connection is not None:
+        connection = self.line.eio.ws and self.line.eio.ws._response.connection
+        if connection and connection.transport:
             self.crash()
         self.gone.set()
 
@@ -140,6 +140,7 @@ class Talker:
         self.complaints: list[str] = []
         self.lives = 0
         self.staying = True
+        self.answer_seconds = ANSWER_SECONDS
         self.url = ""
         self._site, self._door, self._first, self._bell = site, door, first, bell
         self._chance = random.Random(name)  # noqa: S311 - the same again
@@ -165,6 +166,12 @@ class Talker:
 
     def start(self) -> None:
         self._tasks = [asyncio.ensure_future(self._live()), asyncio.ensure_future(self._talk())]
+
+    def talk(self) -> None:
+        """After a rest."""
+        assert self._tasks[1].done()
+        self._quiet = False
+        self._tasks[1] = asyncio.ensure_future(self._talk())
 
     async def rest(self, seconds: float) -> None:
         """Says nothing more; what was said gets through. Raises TimeoutError."""
