@@ -70,11 +70,11 @@ class Scene:
     async def until(self, condition: Callable[[], bool], seconds: float = PATIENCE) -> None:
         assert await self._bell.until(condition, seconds), self.told()
 
-    async def recovers(self, since: float | None = None, of: list[Talker] | None = None) -> float:
-        """Waits until everybody (`of`: each of these) has had a message acked and seen by all from now on; how many
+    async def recovers(self, since: float | None = None, among: list[Talker] | None = None) -> float:
+        """Waits until everybody (or `among` these, each) has had a message acked and seen by all from now on; how many
         seconds after `since` that was."""
-        mark = time.monotonic()
-        await self.until(lambda: all(self._reaches(talker, mark) for talker in of or self.staying))
+        mark, whom = time.monotonic(), among or self.staying
+        await self.until(lambda: all(self._reaches(talker, mark, whom) for talker in whom))
         return time.monotonic() - (since or mark)
 
     async def settles(self) -> None:
@@ -121,11 +121,12 @@ class Scene:
             )
 
         rooms = "\n".join("\n".join(map(line, room)) for room in self.rooms)
-        return f"{rooms}\nlost: {sorted(self._lost())}"
+        lost = sorted(self._lost())
+        return f"{rooms}\nlost: {len(lost)}, such as {lost[:10]}"
 
-    def _reaches(self, talker: Talker, mark: float) -> bool:
-        """Whether a message of it, acked since then, has been seen by all."""
-        mates = self.mates(talker)
+    def _reaches(self, talker: Talker, mark: float, whom: list[Talker]) -> bool:
+        """Whether a message of it, acked since then, has been seen by all of these who are in its room."""
+        mates = [mate for mate in whom if mate.room is talker.room]
         for said in reversed(talker.said[-5:]):
             if said.acked is not None and said.acked > mark and all(said.digest in mate.first_seen for mate in mates):
                 return True
@@ -204,7 +205,7 @@ async def gathering(site: Site, rooms: list[Room] | None = None, talkers: int = 
             rooms[number % len(rooms)],
             salt,
             lambda: site.door(chance),
-            site.nodes[number % len(site.nodes)].url,
+            site.nodes[number // len(rooms) % len(site.nodes)].url,
             bell,
         )
         for number in range(talkers)

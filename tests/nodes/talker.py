@@ -277,6 +277,7 @@ class Talker:
             self._bell.ring()
         elif answer["error"] in {"unavailable", "rate-limited"}:
             self.refused[str(answer["error"])] += 1
+            self._bell.ring()
             await asyncio.sleep(self._chance.uniform(*AGAIN_SECONDS))
             return
         elif answer["error"] not in {"not-in-room", "bad-envelope"}:

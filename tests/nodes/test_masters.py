@@ -71,7 +71,7 @@ async def _cluster() -> Row:
             await masters[2].kill()
             there = [talker for talker in scene.talkers if talker.room is rooms[2]]
             others = [talker for talker in scene.talkers if talker.room is not rooms[2]]
-            recovered = await scene.recovers(of=others)
+            recovered = await scene.recovers(among=others)
             await scene.until(lambda: all(talker.refused["unavailable"] for talker in there))
             assert all(talker.lives == 1 for talker in others), scene.told()
             for talker in there:

@@ -5,10 +5,9 @@ import time
 
 import pytest
 
-from tests.nodes.scene import Row, Scene, gathering, record
+from tests.nodes.scene import Row, gathering, record
 from tests.nodes.site import LEASE, Node, site
 from tests.nodes.store import stores
-from tests.nodes.talker import Talker
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -43,7 +42,7 @@ async def _one(*, silent: bool) -> Row:
         await scene.until(lambda: all(talker.refused["unavailable"] for talker in apart))
         gone = {talker.member for talker in apart}
         await scene.until(lambda: not any(gone & talker.roster for talker in others))
-        await scene.recovers(of=_among(scene, others))
+        await scene.recovers(among=others)
         await asyncio.sleep(max(0.0, began + AWAY - time.monotonic()))  # is the fault itself
         assert all(talker.lives == 1 and talker.inside for talker in scene.talkers), scene.told()
         await _mend(nodes.nodes[0], silent=silent)
@@ -56,11 +55,6 @@ async def _one(*, silent: bool) -> Row:
             assert sorted(talker.comings) == sorted(expected), scene.told()
         how = "does not hear from Redis" if silent else "is refused by Redis"
         return scene.judge(f"one node {how} for {AWAY:.0f} s", recovered)
-
-
-def _among(scene: Scene, others: list[Talker]) -> list[Talker]:
-    """Those of them who are in rooms with nobody else."""
-    return [talker for talker in others if all(mate in others for mate in scene.mates(talker))]
 
 
 async def _all(*, silent: bool) -> Row:
