@@ -367,7 +367,7 @@ async def test_members_of_other_nodes_come_and_go_in_the_feed_alone() -> None:
     snapshot = Snapshot(bytes(16), 0, (member,), ())
 
     def deliver(event: RoomEvent) -> None:
-        stage.chat._deliver(event)
+        stage.chat._lobby.deliver(event)
 
     deliver(Joined(room, member, snapshot, returned=False))
     deliver(Joined(room, member, snapshot, returned=True))
@@ -387,18 +387,18 @@ async def test_a_grace_that_runs_here_ends_when_the_tab_comes_back_elsewhere() -
     ann, bob = await company(stage, 2)
     await stage.depart(ann.socket, Departure.LOST)
     moved = Member(MemberId(ann.member), "user", "another node's")
-    stage.chat._deliver(Joined(RoomAddress(ann.room.address), moved, Snapshot(b"", 0, (moved,), ()), returned=True))
+    stage.chat._lobby.deliver(Joined(RoomAddress(ann.room.address), moved, Snapshot(b"", 0, (moved,), ()), returned=True))
     await stage.wait(1000)
     assert bob.socket.taken() == []
-    assert stage.chat._grace._timers == {}
+    assert stage.chat._lobby._grace._timers == {}
 
 
 async def test_a_grace_that_runs_here_ends_with_a_leave_that_comes_from_elsewhere() -> None:
     stage = await open_stage()
     ann, bob = await company(stage, 2)
     await stage.depart(ann.socket, Departure.LOST)
-    stage.chat._deliver(Left(RoomAddress(ann.room.address), MemberId(ann.member)))
-    assert stage.chat._grace._timers == {}
+    stage.chat._lobby.deliver(Left(RoomAddress(ann.room.address), MemberId(ann.member)))
+    assert stage.chat._lobby._grace._timers == {}
     assert bob.socket.taken() == gone(ann)
 
 
@@ -412,6 +412,6 @@ async def test_closing_leaves_no_timer_and_no_task() -> None:
     stage.cut(bob.socket, Departure.LEFT)
     await stage.chat.close()
     await stage.memory.close()
-    assert (stage.chat._grace._timers, stage.clock.pending) == ({}, 0)
-    assert not stage.chat._tasks
+    assert (stage.chat._lobby._grace._timers, stage.clock.pending) == ({}, 0)
+    assert not stage.chat._lobby._tasks
     assert eve.socket.taken() in ([], gone(bob))
