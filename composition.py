@@ -94,8 +94,8 @@ class NoBroker(Exception):
 async def shared_broker(
     chosen: Settings, salt: bytes | None, loop: asyncio.AbstractEventLoop
 ) -> tuple[Broker, bytes, bytes]:
-    """The broker that several nodes share, and what they must have in common: the salt of the site, which is `salt` if no
-    other was there before, and the key that addresses are told apart by. Raises NoBroker."""
+    """The broker that several nodes share, and what they must have in common: the salt of the site, which is `salt` if
+    no other was there before, and the key that addresses are told apart by. Raises NoBroker."""
     try:
         # Only where it is wanted: the library comes with the extra "redis".
         from rooms.redis_broker import RedisBroker  # noqa: PLC0415

@@ -150,6 +150,8 @@ class FarBroker:
         self.before, self.after = Gate(), Gate()
         self.start, self.close = memory.start, memory.close
         self.change, self.publish, self.signal, self.keep = memory.change, memory.publish, memory.signal, memory.keep
+        self.obey, self.count, self.elsewhere, self.post = memory.obey, memory.count, memory.elsewhere, memory.post
+        self.node, self.log_bytes = memory.node, memory.log_bytes
 
     async def join(self, room: RoomAddress, member: Member) -> None:
         await self.before.passed()
