@@ -21,7 +21,7 @@ import logs
 import metrics
 import settings
 import state
-from composition import CLOSE_SECONDS, HOUSE, Rules, Site, shared_broker
+from composition import CLOSE_SECONDS, HOUSE, Rules, Site, shared_ground
 from handlers import redirects
 from handlers.assets import Assets, read_assets
 from handlers.listener import Listener, listen
@@ -180,13 +180,14 @@ async def _site(
     if chosen.broker == MEMORY:
         return Site(chosen, assets, state.site_salt(directory), loop, vouched=vouched)
     own = state.site_salt(directory) if state.has_salt(directory) else None
-    broker, salt, key = await shared_broker(chosen, own, loop)
-    if state.site_salt(directory, salt) != salt:
-        await broker.close()
+    ground = await shared_ground(chosen, own, loop)
+    if state.site_salt(directory, ground.salt) != ground.salt:
+        await ground.broker.close()
         raise StateError(
             f"{directory / state.SALT_FILE}: of another site than the one in Redis; expected its salt, or none"
         )
-    return Site(chosen, assets, salt, loop, vouched=vouched, broker=broker, address_key=key)
+
+    return Site(chosen, assets, ground.salt, loop, vouched=vouched, ground=ground)
 
 
 class _Shown:

@@ -61,7 +61,8 @@ class ChatNamespace:
         self._policy = policy
         self._clock = clock
         self._run = run
-        self._meters = Meters(policy.quotas)
+        self._shared = bool(broker.node)
+        self.meters = Meters(policy.quotas, shared=self._shared)
         self._post = Post(broker.node, self._send_letter, self._lend, clock)
         self._relay = Relay(policy.files, self._seat, clock, self._tally)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -83,7 +84,7 @@ class ChatNamespace:
 
     def obey(self, policy: Policy) -> None:
         """Another policy: at once for all that share something, else for clients to come."""
-        self._policy, self._meters = policy, Meters(policy.quotas)
+        self._policy, self.meters = policy, Meters(policy.quotas, shared=self._shared)
         self._lobby.obey(policy)
         self._relay.obey(policy.files)
 
@@ -150,7 +151,7 @@ class ChatNamespace:
             raise Refused(ErrorCode.UNAVAILABLE)
 
     def _pay(self, guest: Guest, size: int) -> None:
-        if not self._meters.event(guest.allowance, guest.socket.address, guest.room, self._clock.time(), size):
+        if not self.meters.event(guest.allowance, guest.socket.address, guest.room, self._clock.time(), size):
             raise Refused(ErrorCode.RATE_LIMITED)
 
     def _unseal(self, guest: Guest, channel: Channel, name: str, sealed: str) -> bytes:
@@ -172,7 +173,7 @@ class ChatNamespace:
                 pass
             case _:
                 raise Refused(ErrorCode.BAD_REQUEST)
-        if not self._meters.attempt(guest.socket.address, self._clock.time()):
+        if not self.meters.attempt(guest.socket.address, self._clock.time()):
             raise Refused(ErrorCode.RATE_LIMITED)
         guest.stage = Stage.JOINING
         guest.attempts += 1
@@ -202,7 +203,7 @@ class ChatNamespace:
 
         join = await self._run(opened)
         guest.must_still_join()
-        if not self._meters.join(join.address, self._clock.time()):
+        if not self.meters.join(join.address, self._clock.time()):
             raise Refused(ErrorCode.RATE_LIMITED)
         guest.room, guest.member = join.address, join.member
         guest.since, guest.channel = join.since, join.channel

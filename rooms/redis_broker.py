@@ -176,7 +176,15 @@ class RedisBroker:
         """Raises Refused."""
         now = "" if self._now is None else f"{self._now():.6f}"
         young = int(self._clock.time() < self._young_until)
-        given = (redis_room.channel(address), self._topology.publish, self._rules, now, self.node, young, _fresh_epoch())
+        given = (
+            redis_room.channel(address),
+            self._topology.publish,
+            self._rules,
+            now,
+            self.node,
+            young,
+            _fresh_epoch(),
+        )
         try:
             answer = await self._topology.run(redis_room.ROOM, redis_room.keys(address), name, *given, *arguments)
         except Away as error:

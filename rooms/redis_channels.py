@@ -1,5 +1,5 @@
-"""Which rooms a node listens to: those that somebody here is in or about to enter. Knows not what is said there, but keeps
-what is said before somebody has entered.
+"""Which rooms a node listens to: those that somebody here is in or about to enter. Knows not what is said there, but
+keeps what is said before somebody has entered.
 """
 
 import asyncio
@@ -19,8 +19,8 @@ WAIT_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Channel:
-    """`sure`: done when nothing that is said there is missed any more. `entering`: how many are about to enter; `early`:
-    what was said meanwhile, where nobody is in yet."""
+    """`sure`: done when nothing that is said there is missed any more. `entering`: how many are about to enter;
+    `early`: what was said meanwhile, where nobody is in yet."""
 
     address: RoomAddress
     sure: "asyncio.Future[None]"

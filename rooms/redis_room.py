@@ -1,5 +1,5 @@
-"""How a room is written in Redis: its keys, its channel, the script that is every command on it, and how what the script
-answers and publishes reads. Asks nobody.
+"""How a room is written in Redis: its keys, its channel, the script that is every command on it, and how what the
+script answers and publishes reads. Asks nobody.
 """
 
 import json
@@ -35,7 +35,8 @@ Answer = list[Any]
 
 
 def keys(address: RoomAddress) -> list[str]:
-    """All of one hash tag, so that they lie in one slot of a cluster. Source: Redis Cluster specification, "Hash tags"."""
+    """All of one hash tag, so that they lie in one slot of a cluster. Source: Redis Cluster specification, "Hash
+    tags"."""
     tag = to_base64url(address)
     return [f"{PREFIX}:{{{tag}}}:{key}" for key in KEYS]
 
