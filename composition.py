@@ -191,7 +191,7 @@ class Site:
     def present(self) -> Present:
         """How many there are now."""
         rooms, members = self.broker.count()
-        return Present(self.connections.count(), rooms, members, self.broker.log_bytes)
+        return Present(self.connections.count(), rooms, members, self.broker.log_bytes, self.broker.up)
 
     async def start(self) -> None:
         """The rooms are open."""

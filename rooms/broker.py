@@ -40,6 +40,10 @@ class Broker(Protocol):
     def log_bytes(self) -> int:
         """What the logs in this process weigh."""
 
+    @property
+    def up(self) -> bool:
+        """Whether rooms can be reached now; where not, commands are refused as `unavailable`."""
+
     def count(self) -> tuple[int, int]:
         """Rooms, and members in them; of several nodes, the sums are those of the site."""
 
@@ -131,6 +135,10 @@ class MemoryBroker:
     def obey(self, limits: Limits) -> None:
         """Other limits, for what happens from now on."""
         self._limits = limits
+
+    @property
+    def up(self) -> bool:
+        return True
 
     @property
     def node(self) -> str:

@@ -180,9 +180,10 @@ class ChatNamespace:
         began = self._clock.time()
         try:
             return await self._enter(guest, sealed, body)
-        except Refused:
+        except Refused as refused:
             if guest.stage is Stage.JOINING:
                 guest.stage = Stage.OUTSIDE
+            guest.attempts -= refused.code is ErrorCode.UNAVAILABLE  # that is not its fault
             if guest.attempts >= self._policy.quotas.attempts:
                 self._disconnect(guest)
             raise

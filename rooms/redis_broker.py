@@ -97,7 +97,7 @@ class RedisBroker:
 
     @property
     def up(self) -> bool:
-        """Whether rooms can be reached."""
+        """Whether all rooms can be reached now."""
         return self._topology.up
 
     async def open(self) -> None:
@@ -294,6 +294,12 @@ class RedisBroker:
             self._lose(track)
 
     def _heard(self, channel: bytes, data: bytes) -> None:
+        try:
+            self._read(channel, data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # of a later version, perhaps
+            logger.warning("what another node says makes no sense: %s", type(error).__name__)
+
+    def _read(self, channel: bytes, data: bytes) -> None:
         if self._receive is not None and channel == _letters(self.node).encode():
             self._receive(data)
             return

@@ -151,7 +151,7 @@ class FarBroker:
         self.start, self.close = memory.start, memory.close
         self.change, self.publish, self.signal, self.keep = memory.change, memory.publish, memory.signal, memory.keep
         self.obey, self.count, self.elsewhere, self.post = memory.obey, memory.count, memory.elsewhere, memory.post
-        self.node, self.log_bytes = memory.node, memory.log_bytes
+        self.node, self.log_bytes, self.up = memory.node, memory.log_bytes, True
 
     async def join(self, room: RoomAddress, member: Member) -> None:
         await self.before.passed()
