@@ -9,7 +9,7 @@ import pytest
 
 from protocol import Json
 from protocol.namespace import Departure
-from rooms.model import Joined, Left, Member, MemberId, RoomAddress, RoomEvent, Snapshot
+from rooms.model import Joined, Left, Lost, Member, MemberId, RoomAddress, RoomEvent, Snapshot
 from tests.reference import b64
 from tests.reference_join import Since
 from tests.rooms.stage import LIMITS, POLICY, Stage, Tab, company, message, open_stage, person, seated
@@ -387,7 +387,8 @@ async def test_a_grace_that_runs_here_ends_when_the_tab_comes_back_elsewhere() -
     ann, bob = await company(stage, 2)
     await stage.depart(ann.socket, Departure.LOST)
     moved = Member(MemberId(ann.member), "user", "another node's")
-    stage.chat._lobby.deliver(Joined(RoomAddress(ann.room.address), moved, Snapshot(b"", 0, (moved,), ()), returned=True))
+    snapshot = Snapshot(b"", 0, (moved,), ())
+    stage.chat._lobby.deliver(Joined(RoomAddress(ann.room.address), moved, snapshot, returned=True))
     await stage.wait(1000)
     assert bob.socket.taken() == []
     assert stage.chat._lobby._grace._timers == {}
@@ -400,6 +401,27 @@ async def test_a_grace_that_runs_here_ends_with_a_leave_that_comes_from_elsewher
     stage.chat._lobby.deliver(Left(RoomAddress(ann.room.address), MemberId(ann.member)))
     assert stage.chat._lobby._grace._timers == {}
     assert bob.socket.taken() == gone(ann)
+
+
+async def test_who_is_given_up_by_the_others_comes_back_as_after_a_break() -> None:
+    """The node was away for so long that its members were taken for gone; the clients are still on the line."""
+    stage = await open_stage()
+    ann, bob = await company(stage, 2)
+    stage.chat._lobby.deliver(Left(RoomAddress(ann.room.address), MemberId(ann.member)))
+    assert (ann.socket.connected, ann.socket.dropped) == (False, True)
+    assert bob.socket.taken() == gone(ann)
+    assert await ann.ask("typing", person()) == {"error": "not-in-room"}
+
+
+async def test_where_the_feed_is_lost_all_come_back_and_their_places_are_kept_meanwhile() -> None:
+    stage = await open_stage()
+    ann, bob = await company(stage, 2)
+    stage.chat._lobby.deliver(Lost(RoomAddress(ann.room.address)))
+    assert [tab.socket.dropped for tab in (ann, bob)] == [True, True]
+    bob.reconnect()
+    await bob.join()
+    await stage.wait(15)
+    assert bob.socket.taken() == gone(ann), "who has not come back in time is gone"
 
 
 # The end
