@@ -36,6 +36,7 @@ from rooms.hub import Hub
 from rooms.join import Door
 from rooms.limits import Flow, Quotas, Rate, Traffic
 from rooms.model import MAX_TEXT
+from rooms.shares import Common, Shares
 from rooms.tally import Tally
 from settings import Settings
 
@@ -91,11 +92,18 @@ class NoBroker(Exception):
     """One line: why the rooms cannot be reached."""
 
 
-async def shared_broker(
-    chosen: Settings, salt: bytes | None, loop: asyncio.AbstractEventLoop
-) -> tuple[Broker, bytes, bytes]:
-    """The broker that several nodes share, and what they must have in common: the salt of the site, which is `salt` if no
-    other was there before, and the key that addresses are told apart by. Raises NoBroker."""
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What several nodes stand on: rooms, limits, the salt of their site, and a key to tell addresses apart by."""
+
+    broker: Broker
+    common: Common
+    salt: bytes
+    address_key: bytes
+
+
+async def shared_ground(chosen: Settings, salt: bytes | None, loop: asyncio.AbstractEventLoop) -> Ground:
+    """`salt`: what this node has been using, if it has. Raises NoBroker."""
     try:
         # Only where it is wanted: the library comes with the extra "redis".
         from rooms.redis_broker import RedisBroker  # noqa: PLC0415
@@ -110,7 +118,7 @@ async def shared_broker(
         raise NoBroker(f"broker: {error}; expected an address such as redis://127.0.0.1:6379/0") from error
     try:
         await broker.open()
-        return broker, *await broker.site.agree(salt)
+        return Ground(broker, broker.site, *await broker.site.agree(salt))
     except Away as error:
         await broker.close()
         raise NoBroker(f"broker: Redis cannot be asked ({error}); expected one that runs") from error
@@ -127,16 +135,18 @@ class Site:
         loop: asyncio.AbstractEventLoop,
         *,
         vouched: bool,
-        broker: Broker | None = None,
-        address_key: bytes | None = None,
+        ground: Ground | None = None,
     ) -> None:
-        """`vouched`: a certificate that browsers take as it is stands for this site, if it is asked by https. `broker`:
-        where rooms are, in memory else. `address_key`: by which all nodes of a site tell addresses apart."""
+        """`vouched`: a certificate that browsers take as it is stands for this site, if it is asked by https. `ground`:
+        what several nodes share; without it rooms are in memory."""
+        self._loop = loop
+        self._common = ground.common if ground else None
+        self._shares: Shares | None = None
         self._pool = ThreadPoolExecutor(RSA_THREADS, "join", _step_back)
         self.tally = Tally()
         self._lines = Lines(loop, self.tally)
         self._rules = rules = Rules.of(chosen)
-        self.broker = broker or MemoryBroker(rules.limits, loop)
+        self.broker: Broker = ground.broker if ground else MemoryBroker(rules.limits, loop)
         self.chat = ChatNamespace(
             Door(ServerKey(), salt),
             self.broker,
@@ -155,7 +165,9 @@ class Site:
             rules.connections_each,
             self.tally,
         )
-        self.addresses = Addresses(chosen.proxies if chosen.behind_proxy else (), address_key)
+        self.addresses = Addresses(
+            chosen.proxies if chosen.behind_proxy else (), ground.address_key if ground else None
+        )
         facts = PageFacts(
             filter_punctuation=chosen.filter_punctuation,
             filter_links=chosen.filter_links,
@@ -179,11 +191,19 @@ class Site:
     def present(self) -> Present:
         """How many there are now."""
         rooms, members = self.broker.count()
-        return Present(self.connections.count(), rooms, members, self.broker.log_bytes)
+        return Present(self.connections.count(), rooms, members, self.broker.log_bytes, self.broker.up)
 
     async def start(self) -> None:
         """The rooms are open."""
         await self.chat.start()
+        if self._common is not None:
+            self._shares = Shares(
+                self._common,
+                lambda: self.chat.meters,
+                self.connections,
+                lambda: self.connections.at_most_each,
+                self._loop,
+            )
 
     def obey(self, rules: Rules) -> None:
         """Other limits and times."""
@@ -202,6 +222,8 @@ class Site:
         self._lines.settle()  # what was said and answered until now is told first
         self.connections.close()
         await self._lines.close(CLOSE_SECONDS)
+        if self._shares is not None:
+            await self._shares.close()
         await self.chat.close()
         await self.broker.close()
         # Joins that wait there belong to nobody any more and end at once; cancelled, each would look like a bug.

@@ -23,12 +23,13 @@ LOOK_SECONDS = 0.25
 
 @dataclass(frozen=True, slots=True)
 class Present:
-    """How many there are now. `connections`: by transport."""
+    """How many there are now. `connections`: by transport. `broker_up`: whether rooms can be reached."""
 
     connections: dict[str, int]
     rooms: int
     members: int
     log_bytes: int
+    broker_up: bool
 
 
 class SiteCollector(Collector):
@@ -48,9 +49,10 @@ class SiteCollector(Collector):
             refused.add_metric([reason], number)
         return [
             connections,
-            GaugeMetricFamily("chatsite_rooms", "Rooms now, those that stand empty included", present.rooms),
-            GaugeMetricFamily("chatsite_members", "People in rooms now", present.members),
-            GaugeMetricFamily("chatsite_log_bytes", "Bytes of all logs now", present.log_bytes),
+            GaugeMetricFamily("chatsite_rooms", "Rooms now; in memory those that stand empty included, of several nodes each counted by one", present.rooms),
+            GaugeMetricFamily("chatsite_members", "People of this node in rooms now", present.members),
+            GaugeMetricFamily("chatsite_log_bytes", "Bytes of the logs in this process now", present.log_bytes),
+            GaugeMetricFamily("chatsite_broker_up", "Whether the rooms can be reached", present.broker_up),
             GaugeMetricFamily("chatsite_outbox_bytes_max", "Most bytes that ever waited for a client", tally.outbox),
             GaugeMetricFamily("chatsite_memory_blocks", "Small blocks of memory in use now", sys.getallocatedblocks()),
             CounterMetricFamily("chatsite_messages", "Messages taken", tally.messages),

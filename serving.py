@@ -21,7 +21,7 @@ import logs
 import metrics
 import settings
 import state
-from composition import CLOSE_SECONDS, HOUSE, Rules, Site, shared_broker
+from composition import CLOSE_SECONDS, HOUSE, NoBroker, Rules, Site, shared_ground
 from handlers import redirects
 from handlers.assets import Assets, read_assets
 from handlers.listener import Listener, listen
@@ -112,7 +112,8 @@ def _is_ours(task: "asyncio.Task[Any]") -> bool:
 
 async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
     """Serves until it is told to stop, or until a bug ends it; answers the exit status. `read_again` answers the
-    settings as they stand now. Raises Failure, StateError and AssetsMissing where it cannot start."""
+    settings as they stand now. Raises Failure, StateError, NoBroker and AssetsMissing where it cannot
+    start."""
     logs.begin(chosen.log_format, chosen.log_level)
     assets = read_assets(HOUSE / "static")
     directory = state.open_directory(Path(chosen.state_directory or state.default_directory(os.environ)))
@@ -122,7 +123,12 @@ async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:
     loop, end = asyncio.get_running_loop(), _End()
     loop.set_exception_handler(end.bug)
     manager = ServiceManager(os.environ, loop)
-    site = await _site(chosen, directory, assets, loop, vouched=certificate is None or not certificate.made)
+    try:
+        site = await _site(chosen, directory, assets, loop, vouched=certificate is None or not certificate.made)
+    except (StateError, NoBroker):
+        for bound in (*sockets, *shown_at):
+            bound.close()
+        raise
     await site.start()
     server, plain = _server(site.gate, chosen), _server(redirects(), chosen)
     listener = Listener(
@@ -180,13 +186,14 @@ async def _site(
     if chosen.broker == MEMORY:
         return Site(chosen, assets, state.site_salt(directory), loop, vouched=vouched)
     own = state.site_salt(directory) if state.has_salt(directory) else None
-    broker, salt, key = await shared_broker(chosen, own, loop)
-    if state.site_salt(directory, salt) != salt:
-        await broker.close()
+    ground = await shared_ground(chosen, own, loop)
+    if state.site_salt(directory, ground.salt) != ground.salt:
+        await ground.broker.close()
         raise StateError(
             f"{directory / state.SALT_FILE}: of another site than the one in Redis; expected its salt, or none"
         )
-    return Site(chosen, assets, salt, loop, vouched=vouched, broker=broker, address_key=key)
+
+    return Site(chosen, assets, ground.salt, loop, vouched=vouched, ground=ground)
 
 
 class _Shown:

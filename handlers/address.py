@@ -13,8 +13,8 @@ from ipaddress import IPv4Address, IPv6Address
 from tornado.httputil import HTTPServerRequest
 
 KEY_BYTES = 16
-"""Of a key that is made at each start and leaves memory never, or for a Redis that keeps it in its own: without it, four
-billion addresses are soon tried."""
+"""Of a key that is made at each start and never leaves the memory of this process, or of the Redis that several nodes
+share: without it, four billion addresses are soon tried."""
 NETWORK_BITS = 64
 """Whoever has one address of IPv6 has a whole network of so many bits."""
 

@@ -3,7 +3,7 @@ Tornado, and nothing of what is said.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from secrets import SystemRandom
 
@@ -35,6 +35,7 @@ class Connections:
         self._at_most = at_most
         self._at_most_each = at_most if at_most_each is None else at_most_each
         self._by_address = Counter[bytes]()
+        self._elsewhere: Mapping[bytes, int] = {}
         self._open: dict[str, Connection] = {}
         self._farewells: dict[str, tuple[Sequence[Frame], Cancellable]] = {}
 
@@ -50,7 +51,20 @@ class Connections:
 
     def full_for(self, address: bytes) -> bool:
         """Whether one more from there would be too many."""
-        return self._by_address[address] >= self._at_most_each
+        return self._by_address[address] + self._elsewhere.get(address, 0) >= self._at_most_each
+
+    def held(self) -> Mapping[bytes, int]:
+        """How many each address has here."""
+        return self._by_address
+
+    def heard(self, elsewhere: Mapping[bytes, int]) -> None:
+        """How many some addresses have on other nodes of the site; of all others that is none."""
+        self._elsewhere = elsewhere
+
+    @property
+    def at_most_each(self) -> int:
+        """How many one address may have, on all nodes together."""
+        return self._at_most_each
 
     def open(self, transport: Transport, via: Via, address: bytes = b"") -> Connection:
         """A new session over a transport that is ready to send."""

@@ -40,14 +40,28 @@ class Broker(Protocol):
     def log_bytes(self) -> int:
         """What the logs in this process weigh."""
 
+    @property
+    def up(self) -> bool:
+        """Whether rooms can be reached now; where not, commands are refused as `unavailable`."""
+
     def count(self) -> tuple[int, int]:
         """Rooms, and members in them; of several nodes, the sums are those of the site."""
 
     def obey(self, limits: "Limits") -> None:
         """Other limits, for what happens from now on."""
 
-    async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
-        """From now on `deliver` gets the feed. It must not raise and not wait."""
+    @property
+    def node(self) -> str:
+        """How other nodes call this one; nobody else is told."""
+
+    def elsewhere(self, room: RoomAddress, member: MemberId) -> str | None:
+        """The node that a member is on, of a room that somebody here is in; None if it is this one, or none."""
+
+    async def post(self, node: str, letter: bytes) -> None:
+        """A letter for another node alone; it gets lost where that one, or the way to it, is not there."""
+
+    async def start(self, deliver: Callable[[RoomEvent], None], receive: Callable[[bytes], None] | None = None) -> None:
+        """From now on `deliver` gets the feed, and `receive` the letters. They must not raise and not wait."""
 
     async def join(self, room: RoomAddress, member: Member) -> None:
         """Joined. The room is created if need be; a member already there is taken over (`returned`).
@@ -122,7 +136,21 @@ class MemoryBroker:
         """Other limits, for what happens from now on."""
         self._limits = limits
 
-    async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
+    @property
+    def up(self) -> bool:
+        return True
+
+    @property
+    def node(self) -> str:
+        return ""
+
+    def elsewhere(self, room: RoomAddress, member: MemberId) -> str | None:
+        return None
+
+    async def post(self, node: str, letter: bytes) -> None:
+        pass
+
+    async def start(self, deliver: Callable[[RoomEvent], None], receive: Callable[[bytes], None] | None = None) -> None:
         self._deliver = deliver
 
     async def join(self, address: RoomAddress, member: Member) -> None:

@@ -4,6 +4,7 @@ It decides who may do what. It cannot read a message, a name or a room's name, a
 who sits here. Source: docs/protocol.md, "Events".
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any
 
@@ -13,7 +14,7 @@ from protocol.namespace import Departure, Socket
 from rooms import events
 from rooms.broker import Broker
 from rooms.clock import Clock
-from rooms.files import Relay, parse_wanted
+from rooms.files import Give, Relay, Seat, Wanted, parse_wanted
 from rooms.guest import Guest, Policy, Stage
 from rooms.hub import Hub
 from rooms.join import LARGEST_ENVELOPE, LARGEST_JOIN_BODY, Door, Join
@@ -23,12 +24,15 @@ from rooms.model import (
     PERSON_CLASSES,
     ErrorCode,
     Member,
+    MemberId,
     Refused,
+    RoomAddress,
     from_base64url,
     parse_ciphertext,
     parse_message,
     parse_timer,
 )
+from rooms.post import FarSeat, Post
 from rooms.tally import Tally
 
 LEAVING = frozenset({events.LEAVE_ROOM, events.DISCONNECT_USER})
@@ -57,8 +61,11 @@ class ChatNamespace:
         self._policy = policy
         self._clock = clock
         self._run = run
-        self._meters = Meters(policy.quotas)
-        self._relay = Relay(policy.files, hub.seat, clock, self._tally)
+        self._shared = bool(broker.node)
+        self.meters = Meters(policy.quotas, shared=self._shared)
+        self._post = Post(broker.node, self._send_letter, self._lend, clock)
+        self._relay = Relay(policy.files, self._seat, clock, self._tally)
+        self._tasks: set[asyncio.Task[None]] = set()
         self._stopping = False
         self._lobby = Lobby(broker, hub, policy, clock)
         self._sealed: dict[str, Callable[[Guest, bytes], Coroutine[Any, Any, Json]]] = {
@@ -73,11 +80,11 @@ class ChatNamespace:
 
     async def start(self) -> None:
         """From now on the broker's feed reaches the clients of this node."""
-        await self._broker.start(self._lobby.deliver)
+        await self._broker.start(self._lobby.deliver, self._post.receive)
 
     def obey(self, policy: Policy) -> None:
         """Another policy: at once for all that share something, else for clients to come."""
-        self._policy, self._meters = policy, Meters(policy.quotas)
+        self._policy, self.meters = policy, Meters(policy.quotas, shared=self._shared)
         self._lobby.obey(policy)
         self._relay.obey(policy.files)
 
@@ -88,6 +95,9 @@ class ChatNamespace:
     async def close(self) -> None:
         """No task and no timer of the chat is left behind."""
         self._relay.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._lobby.close()
 
     # -- what a client causes: protocol.namespace.Namespace
@@ -141,7 +151,7 @@ class ChatNamespace:
             raise Refused(ErrorCode.UNAVAILABLE)
 
     def _pay(self, guest: Guest, size: int) -> None:
-        if not self._meters.event(guest.allowance, guest.socket.address, guest.room, self._clock.time(), size):
+        if not self.meters.event(guest.allowance, guest.socket.address, guest.room, self._clock.time(), size):
             raise Refused(ErrorCode.RATE_LIMITED)
 
     def _unseal(self, guest: Guest, channel: Channel, name: str, sealed: str) -> bytes:
@@ -163,16 +173,17 @@ class ChatNamespace:
                 pass
             case _:
                 raise Refused(ErrorCode.BAD_REQUEST)
-        if not self._meters.attempt(guest.socket.address, self._clock.time()):
+        if not self.meters.attempt(guest.socket.address, self._clock.time()):
             raise Refused(ErrorCode.RATE_LIMITED)
         guest.stage = Stage.JOINING
         guest.attempts += 1
         began = self._clock.time()
         try:
             return await self._enter(guest, sealed, body)
-        except Refused:
+        except Refused as refused:
             if guest.stage is Stage.JOINING:
                 guest.stage = Stage.OUTSIDE
+            guest.attempts -= refused.code is ErrorCode.UNAVAILABLE  # that is not its fault
             if guest.attempts >= self._policy.quotas.attempts:
                 self._disconnect(guest)
             raise
@@ -193,7 +204,7 @@ class ChatNamespace:
 
         join = await self._run(opened)
         guest.must_still_join()
-        if not self._meters.join(join.address, self._clock.time()):
+        if not self.meters.join(join.address, self._clock.time()):
             raise Refused(ErrorCode.RATE_LIMITED)
         guest.room, guest.member = join.address, join.member
         guest.since, guest.channel = join.since, join.channel
@@ -227,6 +238,19 @@ class ChatNamespace:
     async def _get_chunk(self, guest: Guest, body: bytes) -> Json:
         self._relay.ask(guest, parse_wanted(guest.room, body))
         return {}
+
+    def _seat(self, room: RoomAddress, member: MemberId) -> Seat | None:
+        """Where a member can be asked for what it has."""
+        node = self._broker.elsewhere(room, member)
+        return self._hub.seat(room, member) if node is None else FarSeat(self._post, node, room, member)
+
+    def _lend(self, wanted: Wanted, give: Give) -> None:
+        self._relay.lend(self._hub.seat(wanted.room, wanted.member), wanted, give)
+
+    def _send_letter(self, node: str, letter: bytes) -> None:
+        task = asyncio.ensure_future(self._broker.post(node, letter))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _leave_room(self, guest: Guest, body: bytes) -> Json:
         if body:

@@ -6,10 +6,9 @@ Source: docs/protocol.md, "Files".
 
 from collections import OrderedDict, deque
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from protocol import Json
-from protocol.namespace import Socket
 from rooms.clock import Cancellable, Clock
 from rooms.events import CHUNK, CHUNK_WANTED
 from rooms.guest import Guest, Stage
@@ -34,6 +33,9 @@ KEPT_BYTES, KEEP_SECONDS = 16_000_000, 10.0
 """Those who read the same file at about the same time get what its owner sent once."""
 
 Peer = tuple[RoomAddress, MemberId]
+Said = dict[str, Json]
+Give = Callable[[Said], None]
+"""Gets what there is to say about a chunk: the chunk, or an error."""
 
 
 class Wanted(NamedTuple):
@@ -54,11 +56,18 @@ def parse_wanted(room: RoomAddress, body: bytes) -> Wanted:
     return Wanted(room, MemberId(to_base64url(member)), to_base64url(rest[:FILE_BYTES]), number)
 
 
+class Seat(Protocol):
+    """A member who can be asked: by a line of this node, or by way of another node (rooms.post)."""
+
+    def ask(self, event: str, *args: Json, answered: Callable[[list[Json]], None]) -> None:
+        """The ack's arguments go to `answered`, once, or never."""
+
+
 class Relay:
-    """Passes chunks on. `seat` answers with the socket of a member who is here."""
+    """Passes chunks on. `seat` answers with where a member can be asked."""
 
     def __init__(
-        self, flow: Flow, seat: Callable[[RoomAddress, MemberId], Socket | None], clock: Clock, tally: Tally
+        self, flow: Flow, seat: Callable[[RoomAddress, MemberId], Seat | None], clock: Clock, tally: Tally
     ) -> None:
         self._seat = seat
         self._clock = clock
@@ -103,31 +112,37 @@ class Relay:
     def _go(self, guest: Guest, wanted: Wanted) -> None:
         if guest.stage is not Stage.INSIDE:
             return
-        seat = self._seat(wanted.room, wanted.member)
+        self._fetch(self._seat(wanted.room, wanted.member), wanted, lambda said: self._give(guest, wanted, said))
+
+    def lend(self, seat: Seat | None, wanted: Wanted, give: Give) -> None:
+        """For a guest of another node, which has looked at what they may ask for: `give` gets what there is to say."""
+        self._fetch(seat, wanted, give)
+
+    def _fetch(self, seat: Seat | None, wanted: Wanted, give: Give) -> None:
         if seat is None:  # what is kept goes with its owner, too
-            self._give(guest, wanted, {"error": ErrorCode.UNAVAILABLE.value})
+            give({"error": ErrorCode.UNAVAILABLE.value})
             return
         if wanted in self._kept:
-            self._give(guest, wanted, {"chunk": self._kept[wanted][1]})
+            give({"chunk": self._kept[wanted][1]})
             return
         peer = wanted.room, wanted.member
         source = self._sources.get(peer)
-        if source is None or source.socket is not seat:
+        if source is None or source.seat != seat:
             # What the line before was asked for is over in its time.
             source = self._sources[peer] = _Source(seat, self._clock, self._came)
-        source.want(wanted, guest)
+        source.want(wanted, give)
 
-    def _came(self, source: "_Source", wanted: Wanted, guests: list[Guest], said: dict[str, Json]) -> None:
+    def _came(self, source: "_Source", wanted: Wanted, waiting: list[Give], said: Said) -> None:
         """What there is to say to those who have waited for a chunk."""
         if "chunk" in said:
             self._keep(wanted, said["chunk"])
-        for guest in guests:
-            self._give(guest, wanted, said)
+        for give in waiting:
+            give(said)
         peer = wanted.room, wanted.member
         if source.idle and self._sources.get(peer) is source:
             del self._sources[peer]
 
-    def _give(self, guest: Guest, wanted: Wanted, said: dict[str, Json]) -> None:
+    def _give(self, guest: Guest, wanted: Wanted, said: Said) -> None:
         guest.asked -= 1
         if guest.stage is Stage.INSIDE:
             self._tally.chunks += "chunk" in said
@@ -156,26 +171,26 @@ class _Source:
 
     def __init__(
         self,
-        socket: Socket,
+        seat: Seat,
         clock: Clock,
-        came: "Callable[[_Source, Wanted, list[Guest], dict[str, Json]], None]",
+        came: Callable[["_Source", Wanted, list[Give], Said], None],
     ) -> None:
-        self.socket = socket
+        self.seat = seat
         self._clock = clock
         self._came = came
-        self._guests: dict[Wanted, list[Guest]] = {}
+        self._waiting: dict[Wanted, list[Give]] = {}
         self._queue: deque[Wanted] = deque()
         self._in_flight: dict[Wanted, Cancellable] = {}
 
     @property
     def idle(self) -> bool:
-        return not self._guests
+        return not self._waiting
 
-    def want(self, wanted: Wanted, guest: Guest) -> None:
-        if wanted in self._guests:
-            self._guests[wanted].append(guest)
+    def want(self, wanted: Wanted, give: Give) -> None:
+        if wanted in self._waiting:
+            self._waiting[wanted].append(give)
             return
-        self._guests[wanted] = [guest]
+        self._waiting[wanted] = [give]
         self._queue.append(wanted)
         self._go_on()
 
@@ -195,16 +210,18 @@ class _Source:
             match args:
                 case [{"chunk": bytes(chunk)}] if len(chunk) == CHUNK_BYTES:
                     self._end(wanted, {"chunk": chunk})
+                case [{"error": str(ErrorCode.UNAVAILABLE)}]:  # by way of another node, which has lost them, too
+                    over()
                 case _:
                     self._end(wanted, {"error": ErrorCode.FILE_GONE.value})
 
         self._in_flight[wanted] = self._clock.call_later(ANSWER_SECONDS, over)
-        self.socket.ask(CHUNK_WANTED, {"file": wanted.file, "index": wanted.number}, answered=answered)
+        self.seat.ask(CHUNK_WANTED, {"file": wanted.file, "index": wanted.number}, answered=answered)
 
-    def _end(self, wanted: Wanted, said: dict[str, Json]) -> None:
+    def _end(self, wanted: Wanted, said: Said) -> None:
         timer = self._in_flight.pop(wanted, None)
         if timer is None:
             return  # it came too late
         timer.cancel()
-        self._came(self, wanted, self._guests.pop(wanted), said)
+        self._came(self, wanted, self._waiting.pop(wanted), said)
         self._go_on()

@@ -4,9 +4,9 @@ argument, in seconds of any monotonic clock.
 What is refused is paid for by who asked and by the address it came from, never by the room.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 AT_ONCE_SECONDS = 0.5
 LOOKED_AT = 2
@@ -80,6 +80,11 @@ class TokenBucket:
         self._tokens, self._at = tokens - enough, now
         return enough
 
+    def owe(self, now: float, seconds: float) -> None:
+        """It will not be full before so many seconds have passed: others have taken from it, too."""
+        self._tokens = min(self._tokens, self._rate.burst - seconds * self._rate.per_second)
+        self._at = now
+
     def full(self, now: float) -> bool:
         return self._tokens + (now - self._at) * self._rate.per_second >= self._rate.burst
 
@@ -108,6 +113,11 @@ class Allowance:
             return False
         self._events_full, self._bytes_full = events_full, bytes_full
         return True
+
+    def owe(self, now: float, events: float, size: float) -> None:
+        """Its buckets will not be full before so many seconds have passed: others have taken from them, too."""
+        self._events_full = max(self._events_full, now + events)
+        self._bytes_full = max(self._bytes_full, now + size)
 
     def full(self, now: float) -> bool:
         return self._events_full <= now and self._bytes_full <= now
@@ -162,11 +172,21 @@ class Shared(Generic[_Key, _Bucket]):
                 self._buckets[key] = bucket
 
 
-class Meters:
-    """What all that share an address and all in a room have used up, beside what each client has."""
+class Spending(NamedTuple):
+    """What has been used up of one allowance: as how many seconds each of its buckets takes to fill by so much."""
 
-    def __init__(self, quotas: Quotas) -> None:
+    kind: str
+    whose: bytes
+    seconds: tuple[float, ...]
+
+
+class Meters:
+    """What all that share an address and all in a room have used up, beside what each client has. `shared`: other nodes
+    keep the same meters and will want to know."""
+
+    def __init__(self, quotas: Quotas, *, shared: bool = False) -> None:
         self.quotas = quotas
+        self._spent: dict[tuple[str, bytes], list[int]] | None = {} if shared else None
         self._addresses = Shared[bytes, Allowance](lambda now: Allowance(quotas.address, now))
         self._rooms = Shared[bytes, Allowance](lambda now: Allowance(quotas.room, now))
         self._address_joins = Shared[bytes, TokenBucket](lambda now: TokenBucket(quotas.address_joins, now))
@@ -174,16 +194,59 @@ class Meters:
 
     def event(self, own: Allowance, address: bytes, room: bytes, now: float, size: int) -> bool:
         """Whether a client may say something of so many bytes; `room` is empty for one that is in none."""
-        return (
-            own.take(now, size)
-            and self._addresses.of(address, now).take(now, size)
-            and (not room or self._rooms.of(room, now).take(now, size))
-        )
+        if not (own.take(now, size) and self._addresses.of(address, now).take(now, size)):
+            return False
+        self._note("address", address, size)
+        if room and not self._rooms.of(room, now).take(now, size):
+            return False
+        self._note("room", room, size)
+        return True
 
     def attempt(self, address: bytes, now: float) -> bool:
         """Whether somebody from there may try to join."""
-        return self._address_joins.of(address, now).take(now)
+        may = self._address_joins.of(address, now).take(now)
+        if may:
+            self._note("address joins", address)
+        return may
 
     def join(self, room: bytes, now: float) -> bool:
         """Whether somebody who has proven to know the room may come in."""
-        return self._room_joins.of(room, now).take(now)
+        may = self._room_joins.of(room, now).take(now)
+        if may:
+            self._note("room joins", room)
+        return may
+
+    def spent(self) -> list[Spending]:
+        """Since the last time that this was asked."""
+        if not self._spent:
+            return []
+        taken, self._spent = self._spent, {}
+        return [Spending(kind, whose, self._seconds(kind, *used)) for (kind, whose), used in taken.items() if whose]
+
+    def owe(self, kind: str, whose: bytes, seconds: Sequence[float], now: float) -> None:
+        """So far from full is an allowance of all nodes."""
+        match kind, seconds:
+            case "address", (events, size):
+                self._addresses.of(whose, now).owe(now, events, size)
+            case "room", (events, size):
+                self._rooms.of(whose, now).owe(now, events, size)
+            case "address joins", (joins,):
+                self._address_joins.of(whose, now).owe(now, joins)
+            case "room joins", (joins,):
+                self._room_joins.of(whose, now).owe(now, joins)
+
+    def _note(self, kind: str, whose: bytes, size: int = 0) -> None:
+        if self._spent is not None:
+            used = self._spent.setdefault((kind, whose), [0, 0])
+            used[0] += 1
+            used[1] += size
+
+    def _seconds(self, kind: str, events: int, size: int) -> tuple[float, ...]:
+        quotas = self.quotas
+        match kind:
+            case "address" | "room":
+                traffic = quotas.address if kind == "address" else quotas.room
+                return events / traffic.events.per_second, size / traffic.size.per_second
+            case _:
+                rate = quotas.address_joins if kind == "address joins" else quotas.room_joins
+                return (events / rate.per_second,)

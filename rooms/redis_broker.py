@@ -7,16 +7,16 @@ missing it asks for the room's state and tells the difference. Source: docs/scal
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 from redis.exceptions import ResponseError
 
-from rooms import kept
+from rooms import kept, redis_room
 from rooms.broker import Limits
 from rooms.clock import Cancellable, Clock
 from rooms.model import (
@@ -34,18 +34,17 @@ from rooms.model import (
     RoomAddress,
     RoomEvent,
     Typed,
-    from_base64url,
     to_base64url,
 )
+from rooms.redis_channels import Channels
 from rooms.redis_link import Away, report
+from rooms.redis_room import Answer, read_epoch, read_state, read_step
 from rooms.redis_site import PREFIX, RedisSite
-from rooms.redis_topology import Script, Topology
-from rooms.track import Held, State, Step, Track
+from rooms.redis_topology import Topology
+from rooms.track import State, Step, Track
 
 logger = logging.getLogger(__name__)
 
-ROOM = Script((Path(__file__).parent / "redis_broker.lua").read_text("utf-8"))
-KEYS = ("room", "members", "log", "digests", "times", "nodes")
 RENEWALS = 3
 """In a lease's time a node says so often that it lives. It is taken for dead after two thirds of it, and whoever renews
 next notices: within the whole of it."""
@@ -58,8 +57,7 @@ Undone = tuple[RoomAddress, MemberId, str]
 
 class RedisBroker:
     """rooms.broker.Broker over one Redis, or a cluster. `lease`: seconds within which a node that died is forgotten.
-    `now`: the time in seconds that all nodes share; where it is None, Redis's. `full`: whether the site has no place for
-    one more room."""
+    `now`: the time in seconds that all nodes share; where it is None, Redis's."""
 
     def __init__(
         self, url: str, limits: Limits, clock: Clock, lease: float = 15.0, now: Callable[[], float] | None = None
@@ -71,16 +69,14 @@ class RedisBroker:
         self._topology = Topology(url, self._heard, self._sure)
         self.site = RedisSite(self._topology, self.node, lease)
         self._tracks: dict[RoomAddress, Track] = {}
-        self._joining: dict[RoomAddress, list[Step]] = {}
-        """Rooms that somebody is about to enter, and what is said there meanwhile."""
-        self._entering: dict[RoomAddress, int] = {}
-        self._channels: dict[bytes, tuple[RoomAddress, asyncio.Future[None]]] = {}
+        self._channels = Channels(self._topology, self._tracks.__contains__)
         self._catching_up: set[RoomAddress] = set()
         self._undone: dict[Undone, None] = {}
         """Members that must go, which Redis could not be told."""
         self._led: set[RoomAddress] = set()
         self._young_until = 0.0
         self._deliver: Callable[[RoomEvent], None] = lambda event: None
+        self._receive: Callable[[bytes], None] | None = None
         self._timer: Cancellable | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self.obey(limits)
@@ -88,20 +84,7 @@ class RedisBroker:
     def obey(self, limits: Limits) -> None:
         """Other limits, for what happens from now on."""
         self._limits = limits
-        self._rules = json.dumps(
-            {
-                "log_size": limits.log_size,
-                "message_ttl": limits.message_ttl,
-                "empty_room_ttl": limits.empty_room_ttl,
-                "room_members": limits.room_members,
-                "room_log_bytes": limits.room_log_bytes,
-                "digests_kept": kept.DIGESTS_KEPT,
-                "digests_at_most": kept.DIGESTS_AT_MOST,
-                "digest_seconds": kept.DIGEST_SECONDS,
-                "lease": self._lease * (RENEWALS - 1) / RENEWALS,
-            },
-            separators=(",", ":"),
-        )
+        self._rules = redis_room.rules(limits, self._lease * (RENEWALS - 1) / RENEWALS)
 
     @property
     def log_bytes(self) -> int:
@@ -114,34 +97,38 @@ class RedisBroker:
 
     @property
     def up(self) -> bool:
-        """Whether rooms can be reached."""
+        """Whether all rooms can be reached now."""
         return self._topology.up
 
     async def open(self) -> None:
         """`start` does it, too. Raises Away, with the reason in one line."""
         await self._topology.open()
 
-    async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
-        self._deliver = deliver
+    def elsewhere(self, room: RoomAddress, member: MemberId) -> str | None:
+        track = self._tracks.get(room)
+        held = track.roster.get(member) if track is not None else None
+        return held.node if held is not None and held.node != self.node else None
+
+    async def post(self, node: str, letter: bytes) -> None:
+        channel = _letters(node)
+        with contextlib.suppress(Away, ResponseError):
+            await self._topology.ask(channel, self._topology.publish, channel, letter)
+
+    async def start(self, deliver: Callable[[RoomEvent], None], receive: Callable[[bytes], None] | None = None) -> None:
+        self._deliver, self._receive = deliver, receive
         if not self._topology.opened:
             await self._topology.open()
+        self._topology.subscribe(_letters(self.node).encode())
         self._arm()
 
     async def join(self, address: RoomAddress, member: Member) -> None:
-        self._entering[address] = self._entering.get(address, 0) + 1
         try:
-            await self._enter(address, member)
+            async with self._channels.entering(address):
+                await self._enter(address, member)
         except Refused as refused:
             if refused.code is ErrorCode.UNAVAILABLE:  # it may have happened all the same
                 self._undone[address, member.id, member.seat] = None
             raise
-        finally:
-            self._entering[address] -= 1
-            if not self._entering[address]:
-                del self._entering[address]
-                self._joining.pop(address, None)
-                if address not in self._tracks:
-                    self._unsubscribe(address)
 
     async def leave(self, address: RoomAddress, member: MemberId, seat: str) -> None:
         try:
@@ -185,15 +172,21 @@ class RedisBroker:
 
     # -- commands
 
-    async def _command(self, address: RoomAddress, name: str, *arguments: str | int) -> list[Any]:
+    async def _command(self, address: RoomAddress, name: str, *arguments: str | int) -> Answer:
         """Raises Refused."""
-        tag = to_base64url(address)
-        keys = [f"{PREFIX}:{{{tag}}}:{key}" for key in KEYS]
         now = "" if self._now is None else f"{self._now():.6f}"
         young = int(self._clock.time() < self._young_until)
-        given = (f"{PREFIX}:{{{tag}}}:feed", self._topology.publish, self._rules, now, self.node, young, _epoch())
+        given = (
+            redis_room.channel(address),
+            self._topology.publish,
+            self._rules,
+            now,
+            self.node,
+            young,
+            _fresh_epoch(),
+        )
         try:
-            answer = await self._topology.run(ROOM, keys, name, *given, *arguments)
+            answer = await self._topology.run(redis_room.ROOM, redis_room.keys(address), name, *given, *arguments)
         except Away as error:
             raise Refused(ErrorCode.UNAVAILABLE) from error
         except ResponseError as error:
@@ -204,10 +197,9 @@ class RedisBroker:
         return answer  # type: ignore[no-any-return]
 
     async def _enter(self, address: RoomAddress, member: Member) -> None:
-        await self._subscribe(address)
         full = int(address not in self._tracks and self.site.rooms_elsewhere + len(self._led) >= self._limits.rooms)
         answer = await self._command(address, "join", member.id, member.user, member.seat, full)
-        state = _state(answer)
+        state = read_state(answer)
         track = self._tracks.get(address)
         if track is not None and track.epoch != state.epoch:
             self._lose(track)
@@ -221,18 +213,18 @@ class RedisBroker:
         """From now on what happens in a room is told here; this state's own last event is yet to be."""
         before = State(state.seq - 1, state.epoch, state.last, state.chain, state.timer, state.members, ())
         track = self._tracks[address] = Track(address, self.node, before, self._tell, self._gap)
-        for step in self._joining.pop(address, ()):
+        for step in self._channels.kept(address):
             track.offer(step)
         return track
 
     async def _caused(
-        self, address: RoomAddress, answer: list[Any], event: Callable[[], RoomEvent], before: str = "", after: str = ""
+        self, address: RoomAddress, answer: Answer, event: Callable[[], RoomEvent], before: str = "", after: str = ""
     ) -> None:
         """Returns when what a command of this node has caused is told."""
         track = self._tracks.get(address)
         if track is None:
             return
-        if track.epoch != _read_epoch(answer[2]):
+        if track.epoch != read_epoch(answer[2]):
             self._look(track)
             return
         await self._offered(track, Step(int(answer[1]), event(), before, after))
@@ -253,7 +245,7 @@ class RedisBroker:
         track = self._tracks.get(event.room)
         if track is None:
             return
-        if not track.mine and event.room not in self._entering:
+        if not track.mine and not self._channels.entered_by(event.room):
             self._forget(track)
         elif track.led:
             self._led.add(event.room)
@@ -265,8 +257,7 @@ class RedisBroker:
         track.end()
         del self._tracks[track.address]
         self._led.discard(track.address)
-        if track.address not in self._entering:
-            self._unsubscribe(track.address)
+        self._channels.release(track.address)
 
     def _lose(self, track: Track) -> None:
         """Whoever is here has to join anew."""
@@ -295,7 +286,7 @@ class RedisBroker:
             self._catching_up.discard(track.address)
         if self._tracks.get(track.address) is not track:
             return
-        state = _state(answer)
+        state = read_state(answer)
         older = known <= state.seq < track.seq and not track.broken
         if older and state.epoch == track.epoch:
             return  # than what has come meanwhile
@@ -303,51 +294,39 @@ class RedisBroker:
             self._lose(track)
 
     def _heard(self, channel: bytes, data: bytes) -> None:
-        address, _ = self._channels.get(channel, (None, None))
+        try:
+            self._read(channel, data)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:  # of a later version, perhaps
+            logger.warning("what another node says makes no sense: %s", type(error).__name__)
+
+    def _read(self, channel: bytes, data: bytes) -> None:
+        if self._receive is not None and channel == _letters(self.node).encode():
+            self._receive(data)
+            return
+        address = self._channels.room_of(channel)
         if address is None:
             return
         said = json.loads(data)
         track = self._tracks.get(address)
-        if track is not None and from_base64url(said["epoch"]) != track.epoch:
+        if track is not None and read_epoch(said["epoch"]) != track.epoch:
             self._look(track)
         elif said["kind"] == "joined" and said["node"] == self.node:
             pass  # the answer tells it better
         elif track is not None:
-            track.offer(_step(address, said))
-        elif address in self._entering:
-            self._joining.setdefault(address, []).append(_step(address, said))
+            track.offer(read_step(address, said))
+        else:
+            self._channels.keep(address, read_step(address, said))
 
     def _sure(self, channel: bytes) -> None:
         """Nothing that is said there is missed from now on."""
-        address, done = self._channels.get(channel, (None, None))
-        if address is None or done is None:
+        address = self._channels.room_of(channel)
+        if address is None:
             return
-        if not done.done():
-            done.set_result(None)
+        self._channels.sure(channel)
         self._young_until = self._clock.time() + self._lease
         track = self._tracks.get(address)
         if track is not None:
             self._look(track)
-
-    async def _subscribe(self, address: RoomAddress) -> None:
-        """Raises Refused."""
-        channel = _channel(address)
-        if channel not in self._channels:
-            self._channels[channel] = address, asyncio.get_running_loop().create_future()
-            try:
-                self._topology.subscribe(channel)
-            except Away as error:
-                del self._channels[channel]
-                raise Refused(ErrorCode.UNAVAILABLE) from error
-        try:
-            await asyncio.wait_for(asyncio.shield(self._channels[channel][1]), WAIT_SECONDS)
-        except TimeoutError as error:
-            raise Refused(ErrorCode.UNAVAILABLE) from error
-
-    def _unsubscribe(self, address: RoomAddress) -> None:
-        channel = _channel(address)
-        if self._channels.pop(channel, None) is not None:
-            self._topology.unsubscribe(channel)
 
     # -- leases
 
@@ -369,7 +348,7 @@ class RedisBroker:
             answer = await self._command(track.address, "renew")
         except Refused:
             return
-        same = int(answer[1]) >= known and _read_epoch(answer[2]) == track.epoch
+        same = int(answer[1]) >= known and read_epoch(answer[2]) == track.epoch
         if not answer[3] or not same or (int(answer[1]) > track.seq and not track.waits):
             self._look(track)
 
@@ -380,51 +359,9 @@ class RedisBroker:
         task.add_done_callback(report)
 
 
-def _channel(address: RoomAddress) -> bytes:
-    return f"{PREFIX}:{{{to_base64url(address)}}}:feed".encode()
+def _letters(node: str) -> str:
+    return f"{PREFIX}:{{{node}}}:letters"
 
 
-def _epoch() -> str:
+def _fresh_epoch() -> str:
     return to_base64url(secrets.token_bytes(kept.EPOCH_BYTES))
-
-
-def _read_epoch(text: bytes) -> bytes:
-    return from_base64url(text.decode())
-
-
-def _state(answer: list[Any]) -> State:
-    flat = answer[6]
-    members = [(json.loads(value), MemberId(key.decode())) for key, value in zip(flat[::2], flat[1::2], strict=True)]
-    members.sort(key=lambda each: each[0]["order"])
-    entries = (json.loads(entry) for entry in answer[7])
-    return State(
-        int(answer[1]),
-        _read_epoch(answer[2]),
-        int(answer[3]),
-        answer[4].decode(),
-        int(answer[5]),
-        {key: Held(Member(key, held["user"], held["seat"]), held["node"]) for held, key in members},
-        tuple(Entry(entry[0], MemberId(entry[1]), entry[2]) for entry in entries),
-    )
-
-
-def _step(address: RoomAddress, said: dict[str, Any]) -> Step:
-    """What was said on a room's channel."""
-    seq = said["seq"]
-    if said["kind"] == "anew":
-        return Step(seq, Lost(address))
-    member = MemberId(said["member"])
-    match said["kind"]:
-        case "joined":
-            bare = State(seq, _read_epoch(said["epoch"].encode()), 0, "", 0, {}, ()).snapshot(bare=True)
-            event = Joined(address, Member(member, said["user"], said["seat"]), bare, said["returned"])
-            return Step(seq, event, node=said["node"])
-        case "left":
-            return Step(seq, Left(address, member))
-        case "changed":
-            return Step(seq, Changed(address, Member(member, said["user"], said["seat"])))
-        case "posted":
-            entry = Entry(said["id"], member, said["ciphertext"])
-            return Step(seq, Posted(address, entry), said["before"], said["after"])
-        case _:
-            return Step(seq, Typed(address, member, said["ciphertext"]))

@@ -2,6 +2,7 @@
 much of a limit has been used up. Knows no room.
 """
 
+import contextlib
 import json
 import logging
 import secrets
@@ -9,6 +10,7 @@ from pathlib import Path
 
 from redis.exceptions import ResponseError
 
+from rooms.model import to_base64url
 from rooms.redis_link import Away
 from rooms.redis_topology import Script, Topology
 
@@ -18,6 +20,9 @@ PREFIX = "chatsite"
 FACTS, NODES = f"{PREFIX}:{{site}}:facts", f"{PREFIX}:{{site}}:nodes"
 SITE = Script((Path(__file__).parent / "redis_site.lua").read_text("utf-8"))
 SPENT = Script((Path(__file__).parent / "redis_spent.lua").read_text("utf-8"))
+HELD = Script((Path(__file__).parent / "redis_held.lua").read_text("utf-8"))
+HELD_SECONDS = 5.0
+"""Nodes say once a second what they hold."""
 SALT_BYTES, KEY_BYTES = 16, 16
 
 
@@ -33,8 +38,8 @@ class RedisSite:
         self.nodes = 1
 
     async def agree(self, salt: bytes | None) -> tuple[bytes, bytes]:
-        """The salt and the key for addresses of the site: those that are there, else `salt`, or a new one where the node
-        has none. Raises Away."""
+        """The salt and the key for addresses of the site: those that are there, else `salt`, or a new one where the
+        node has none. Raises Away."""
         salt_now, key = await self._tell(salt or b"", 0, 0)
         self._salt = salt_now
         return salt_now, key
@@ -48,14 +53,18 @@ class RedisSite:
         if self._salt and salt != self._salt:
             logger.error("the site in Redis is another one by now: its salt has changed")
 
-    async def spend(self, kind: str, whose: str, seconds: tuple[float, ...]) -> tuple[float, ...]:
-        """Adds what has been used up of an allowance, as seconds until its buckets are full again; answers how many those
-        of the site are from full. Raises Away."""
-        try:
-            answer = await self._topology.run(SPENT, [f"{PREFIX}:{{{kind}.{whose}}}:spent"], *seconds)
-        except ResponseError as error:
-            raise Away from error
-        return tuple(map(float, answer))
+    async def spend(self, kind: str, whose: bytes, seconds: tuple[float, ...]) -> tuple[float, ...]:
+        """rooms.shares.Common."""
+        with contextlib.suppress(Away, ResponseError):
+            return tuple(map(float, await self._topology.run(SPENT, [_key(kind, whose, "spent")], *seconds)))
+        return ()
+
+    async def hold(self, kind: str, whose: bytes, number: int) -> int:
+        """rooms.shares.Common."""
+        with contextlib.suppress(Away, ResponseError):
+            counts = HELD_SECONDS
+            return int(await self._topology.run(HELD, [_key(kind, whose, "held")], self._node, number, counts))
+        return 0
 
     async def _tell(self, salt: bytes, rooms: int, members: int) -> tuple[bytes, bytes]:
         fresh = secrets.token_hex(SALT_BYTES), secrets.token_hex(KEY_BYTES)
@@ -68,3 +77,7 @@ class RedisSite:
         self.rooms_elsewhere = sum(other["rooms"] for other in others)
         self.nodes = 1 + len(others)
         return bytes.fromhex(told[0].decode()), bytes.fromhex(told[1].decode())
+
+
+def _key(kind: str, whose: bytes, what: str) -> str:
+    return f"{PREFIX}:{{{kind}.{to_base64url(whose)}}}:{what}"

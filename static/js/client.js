@@ -47,7 +47,7 @@ const LEAVE_MS = 1_000;
 const AWAKE_MS = 5_000;
 // A key that the server has just changed makes one join fail; more often something is wrong for good.
 const JOIN_TRIES = 3;
-// Many who come back at once are let in a few a second.
+// Many who come back at once are let in a few a second; rooms that are away come back by themselves.
 const BUSY_MS = 4_000;
 
 /**
@@ -271,7 +271,7 @@ export class Client {
     if (again) {
       this.#socket.disconnect();
       this.start();
-    } else if (error === ERRORS.rateLimited) {
+    } else if (error === ERRORS.rateLimited || error === ERRORS.unavailable) {
       this.#socket.disconnect();
       this.#tell("offline", error);
       this.#patience = setTimeout(() => this.start(), BUSY_MS * (1 + Math.random()));

@@ -159,7 +159,7 @@ export async function makeTab(socket, { room, signer, site, name }, screen, owne
     name = to;
     const { bytes } = await self.user();
     const { error } = await client.request(COMMANDS.updateUser, bytes).catch(() => ({ error: undefined }));
-    if (error === ERRORS.rateLimited) setTimeout(() => name === to && rename(to), AGAIN_MS);
+    if (later(error)) setTimeout(() => name === to && rename(to), AGAIN_MS);
   }
 
   /** @type {number | null} what the server has still to be told */
@@ -179,7 +179,7 @@ export async function makeTab(socket, { room, signer, site, name }, screen, owne
     const bytes = new Uint8Array(4);
     new DataView(bytes.buffer).setUint32(0, told);
     const { error } = await client.request(COMMANDS.setTimer, bytes).catch(() => ({ error: ERRORS.notInRoom }));
-    if (error === ERRORS.rateLimited) setTimeout(tellTimer, AGAIN_MS);
+    if (later(error)) setTimeout(tellTimer, AGAIN_MS);
     else if (error === undefined && timer === told) timer = null;
   }
 
@@ -200,4 +200,12 @@ export async function makeTab(socket, { room, signer, site, name }, screen, owne
  */
 function changed(wanted) {
   return ["edit", "erase", "react", "fade"].some((key) => key in wanted);
+}
+
+/**
+ * @param {unknown} error
+ * @returns {boolean} whether the same would be taken later
+ */
+function later(error) {
+  return error === ERRORS.rateLimited || error === ERRORS.unavailable;
 }

@@ -177,23 +177,25 @@ test("a connection on which nothing comes is tried by the other transport, and g
   assert.deepEqual(socket.did, ["goodbye"]);
 });
 
-test("where many come at once each tries again at a time of its own, and nobody after leaving", async (context) => {
-  const { client, socket, told } = await begin(context);
-  await ask(socket);
-  socket.asked?.({ error: "rate-limited" });
-  assert.equal(told.at(-1), "offline: rate-limited");
-  socket.did.length = 0;
-  mock.timers.tick(BUSY_MS - 1);
-  assert.deepEqual(socket.did, []);
-  mock.timers.tick(BUSY_MS + 1);
-  assert.deepEqual(socket.did, ["connect"]);
-  await ask(socket);
-  socket.asked?.({ error: "rate-limited" });
-  client.stop();
-  socket.did.length = 0;
-  mock.timers.tick(2 * BUSY_MS);
-  assert.deepEqual(socket.did, []);
-});
+for (const error of ["rate-limited", "unavailable"]) {
+  test(`who is told ${error} tries again at a time of its own, and not after leaving`, async (context) => {
+    const { client, socket, told } = await begin(context);
+    await ask(socket);
+    socket.asked?.({ error });
+    assert.equal(told.at(-1), `offline: ${error}`);
+    socket.did.length = 0;
+    mock.timers.tick(BUSY_MS - 1);
+    assert.deepEqual(socket.did, []);
+    mock.timers.tick(BUSY_MS + 1);
+    assert.deepEqual(socket.did, ["connect"]);
+    await ask(socket);
+    socket.asked?.({ error });
+    client.stop();
+    socket.did.length = 0;
+    mock.timers.tick(2 * BUSY_MS);
+    assert.deepEqual(socket.did, []);
+  });
+}
 
 test("trying again is no leaving: nothing is said to the server", async (context) => {
   const { client, socket, told } = await joined(context);

@@ -1,1 +1,1 @@
-"""Several nodes over one Redis, all of them real processes, and what befalls them; what must hold then."""
+"""Several nodes of one site over a real Redis."""

@@ -67,12 +67,13 @@ def message() -> bytes:
 @dataclass(slots=True, eq=False)
 class FakeSocket(Seated):
     """protocol.namespace.Socket. `heard`: names and arguments of all events. `connected` as its owner sees it;
-    `for_good`: the server has ended its connection, too."""
+    `for_good`: the server has ended its connection, too; `dropped`: as if the line had broken."""
 
     id: str
     heard: list[tuple[str, Any]] = field(default_factory=list)
     connected: bool = True
     for_good: bool = False
+    dropped: bool = False
     breaks: Callable[[], None] | None = None
     """Called instead of the next send: how a consumer that is too slow is closed in the middle of it."""
     asked: list[tuple[str, Any, Callable[[list[Json]], None]]] = field(default_factory=list)
@@ -99,6 +100,9 @@ class FakeSocket(Seated):
 
     def disconnect(self, *, for_good: bool = False) -> None:
         self.connected, self.for_good = False, for_good
+
+    def drop(self) -> None:
+        self.connected, self.dropped = False, True
 
     def taken(self) -> list[tuple[str, Any]]:
         """What it heard since the last look."""
@@ -150,6 +154,8 @@ class FarBroker:
         self.before, self.after = Gate(), Gate()
         self.start, self.close = memory.start, memory.close
         self.change, self.publish, self.signal, self.keep = memory.change, memory.publish, memory.signal, memory.keep
+        self.obey, self.count, self.elsewhere, self.post = memory.obey, memory.count, memory.elsewhere, memory.post
+        self.node, self.log_bytes, self.up = memory.node, memory.log_bytes, True
 
     async def join(self, room: RoomAddress, member: Member) -> None:
         await self.before.passed()

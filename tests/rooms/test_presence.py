@@ -9,7 +9,7 @@ import pytest
 
 from protocol import Json
 from protocol.namespace import Departure
-from rooms.model import Joined, Left, Member, MemberId, RoomAddress, RoomEvent, Snapshot
+from rooms.model import Joined, Left, Lost, Member, MemberId, RoomAddress, RoomEvent, Snapshot
 from tests.reference import b64
 from tests.reference_join import Since
 from tests.rooms.stage import LIMITS, POLICY, Stage, Tab, company, message, open_stage, person, seated
@@ -367,7 +367,7 @@ async def test_members_of_other_nodes_come_and_go_in_the_feed_alone() -> None:
     snapshot = Snapshot(bytes(16), 0, (member,), ())
 
     def deliver(event: RoomEvent) -> None:
-        stage.chat._deliver(event)
+        stage.chat._lobby.deliver(event)
 
     deliver(Joined(room, member, snapshot, returned=False))
     deliver(Joined(room, member, snapshot, returned=True))
@@ -387,19 +387,41 @@ async def test_a_grace_that_runs_here_ends_when_the_tab_comes_back_elsewhere() -
     ann, bob = await company(stage, 2)
     await stage.depart(ann.socket, Departure.LOST)
     moved = Member(MemberId(ann.member), "user", "another node's")
-    stage.chat._deliver(Joined(RoomAddress(ann.room.address), moved, Snapshot(b"", 0, (moved,), ()), returned=True))
+    snapshot = Snapshot(b"", 0, (moved,), ())
+    stage.chat._lobby.deliver(Joined(RoomAddress(ann.room.address), moved, snapshot, returned=True))
     await stage.wait(1000)
     assert bob.socket.taken() == []
-    assert stage.chat._grace._timers == {}
+    assert stage.chat._lobby._grace._timers == {}
 
 
 async def test_a_grace_that_runs_here_ends_with_a_leave_that_comes_from_elsewhere() -> None:
     stage = await open_stage()
     ann, bob = await company(stage, 2)
     await stage.depart(ann.socket, Departure.LOST)
-    stage.chat._deliver(Left(RoomAddress(ann.room.address), MemberId(ann.member)))
-    assert stage.chat._grace._timers == {}
+    stage.chat._lobby.deliver(Left(RoomAddress(ann.room.address), MemberId(ann.member)))
+    assert stage.chat._lobby._grace._timers == {}
     assert bob.socket.taken() == gone(ann)
+
+
+async def test_who_is_given_up_by_the_others_comes_back_as_after_a_break() -> None:
+    """The node was away for so long that its members were taken for gone; the clients are still on the line."""
+    stage = await open_stage()
+    ann, bob = await company(stage, 2)
+    stage.chat._lobby.deliver(Left(RoomAddress(ann.room.address), MemberId(ann.member)))
+    assert (ann.socket.connected, ann.socket.dropped) == (False, True)
+    assert bob.socket.taken() == gone(ann)
+    assert await ann.ask("typing", person()) == {"error": "not-in-room"}
+
+
+async def test_where_the_feed_is_lost_all_come_back_and_their_places_are_kept_meanwhile() -> None:
+    stage = await open_stage()
+    ann, bob = await company(stage, 2)
+    stage.chat._lobby.deliver(Lost(RoomAddress(ann.room.address)))
+    assert [tab.socket.dropped for tab in (ann, bob)] == [True, True]
+    bob.reconnect()
+    await bob.join()
+    await stage.wait(15)
+    assert bob.socket.taken() == gone(ann), "who has not come back in time is gone"
 
 
 # The end
@@ -412,6 +434,6 @@ async def test_closing_leaves_no_timer_and_no_task() -> None:
     stage.cut(bob.socket, Departure.LEFT)
     await stage.chat.close()
     await stage.memory.close()
-    assert (stage.chat._grace._timers, stage.clock.pending) == ({}, 0)
-    assert not stage.chat._tasks
+    assert (stage.chat._lobby._grace._timers, stage.clock.pending) == ({}, 0)
+    assert not stage.chat._lobby._tasks
     assert eve.socket.taken() in ([], gone(bob))

@@ -164,12 +164,12 @@ class _WritingBroker(MemoryBroker):
         super().__init__(limits, clock)
         self._site = site
 
-    async def start(self, deliver: Callable[[RoomEvent], None]) -> None:
+    async def start(self, deliver: Callable[[RoomEvent], None], receive: Callable[[bytes], None] | None = None) -> None:
         def written(event: RoomEvent) -> None:
             self._site.wrote(event)
             deliver(event)
 
-        await super().start(written)
+        await super().start(written, receive)
 
 
 class _WatchedChat:

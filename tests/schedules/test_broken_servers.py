@@ -16,6 +16,7 @@ from protocol.namespace import Departure
 from protocol.session import Session, Via
 from rooms.broker import MemoryBroker
 from rooms.chat import ChatNamespace
+from rooms.lobby import Lobby
 from rooms.guest import Grace
 from rooms.hub import Hub
 from rooms.model import RoomAddress, Snapshot
@@ -187,13 +188,13 @@ def a_silent_line_is_kept_for_ever(patch: pytest.MonkeyPatch) -> None:
 
 @broken
 def who_comes_back_is_announced(patch: pytest.MonkeyPatch) -> None:
-    admit = ChatNamespace._admit
-    patch.setattr(ChatNamespace, "_admit", lambda self, joined: admit(self, replace(joined, returned=False)))
+    admit = Lobby._admit
+    patch.setattr(Lobby, "_admit", lambda self, joined: admit(self, replace(joined, returned=False)))
 
 
 @broken
 def who_has_gone_is_not_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(ChatNamespace, "_put_out", lambda self, socket: socket.disconnect())
+    patch.setattr(Lobby, "put_out", lambda self, socket: socket.disconnect())
 
 
 @pytest.mark.parametrize("name", BROKEN)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from handlers.connection import Connection
 from protocol.session import CloseReason
 from rooms.broker import MemoryBroker
-from rooms.chat import ChatNamespace
+from rooms.lobby import Lobby
 from rooms.model import Snapshot
 from tests.schedules.world import World
 
@@ -90,7 +90,7 @@ def test_the_schedules_come_by_everything_that_matters(monkeypatch: pytest.Monke
     counted(
         Connection, "_give_up_candidate", lambda self, *_: "upgrade failed" if self.session.closed is None else None
     )
-    counted(ChatNamespace, "_admit", lambda self, joined: "returned" if joined.returned else "joined")
+    counted(Lobby, "_admit", lambda self, joined: "returned" if joined.returned else "joined")
     counted(Snapshot, "log_after", lambda self, since: "since" if since and since.epoch == self.epoch else "all")
     counted(World, "_restart", lambda self, number: "restart" if number >= 160 else None)
     publish = MemoryBroker.publish

@@ -23,7 +23,6 @@ REASONS = {
     "room-full": "The room is full. Try again when somebody has left.",
     "server-full": "The server is full. Try again in a while.",
     "wrong-site": "This site has been set up anew, so the room’s key must be made again: leave and come back.",
-    "unavailable": "The server cannot reach its rooms at the moment.",
 }
 UNKNOWN = ("bad-request", "too-large", "not-in-room", "no such code", "", "constructor", "__proto__", "toString")
 
@@ -51,13 +50,20 @@ async def test_who_is_not_let_in_is_told_why(scene: Scene, code: str) -> None:
     await scene.back(scene.bob)
 
 
-async def test_who_comes_when_many_do_tries_again_by_itself(scene: Scene) -> None:
-    """After a restart everybody comes back at once, and some share an address."""
+LATER = {
+    "rate-limited": "The server lets in a few at a time. This page goes on trying.",
+    "unavailable": "The server cannot reach its rooms at the moment.",
+}
+
+
+@pytest.mark.parametrize("code", LATER)
+async def test_who_comes_at_a_bad_time_tries_again_by_itself(scene: Scene, code: str) -> None:
+    """After a restart everybody comes back at once, and some share an address; a Redis may be away."""
     scene.line(scene.bob).cut()
     await scene.bob.reaches("offline")
-    with scene.server.lying(ack=lambda _: [("ack", {"error": "rate-limited"})], connected=nothing):
+    with scene.server.lying(ack=lambda _: [("ack", {"error": code})], connected=nothing):
         await scene.bob.page.locator("#reconnect").dispatch_event("click")
-        await expect(scene.bob.detail).to_have_text("The server lets in a few at a time. This page goes on trying.")
+        await expect(scene.bob.detail).to_have_text(LATER[code])
         await scene.bob.reaches("offline")
     await scene.bob.page.clock.run_for(8_000)
     await scene.bob.comes_back("resynced")
