@@ -6,17 +6,18 @@ import os
 import random
 import signal
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, ExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
 from bench.limits import UNLIMITED
 from tests.proxy import Line
-from tests.serving import Served, kept_port, serve
+from tests.serving import NotServed, Served, kept_port, serve
 
 NODES = 3
 LEASE = 3.0
 GRACE = 4.0
+START_SECONDS = 20.0
 SETTINGS: dict[str, Any] = {
     **UNLIMITED,
     "lease_time": LEASE,
@@ -49,10 +50,14 @@ class Node:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Returns when it is open. A node that comes again is another one for the others."""
+        """Returns when it is open; begun again, as a service is, where Redis is away. A node that comes again is another
+        one for the others."""
         assert self._served is None
-        served = serve(port=self.port, broker=self.broker, **self.settings)
-        self._served = await asyncio.to_thread(self._running.enter_context, served)
+        async with asyncio.timeout(START_SECONDS):
+            while self._served is None:
+                served = serve(port=self.port, broker=self.broker, **self.settings)
+                with suppress(NotServed):
+                    self._served = await asyncio.to_thread(self._running.enter_context, served)
         self.open = True
 
     async def stop(self) -> None:

@@ -173,6 +173,11 @@ class Talker:
         self._quiet = False
         self._tasks[1] = asyncio.ensure_future(self._talk())
 
+    def hang_up(self) -> None:
+        """Its line breaks."""
+        if self._life is not None:
+            self._life.hang_up()
+
     async def rest(self, seconds: float) -> None:
         """Says nothing more; what was said gets through. Raises TimeoutError."""
         self._quiet = True
@@ -305,13 +310,16 @@ class Talker:
                 self._enter(said)
             case "get_message":
                 self._see(said)
-            case "new_user":
-                self.roster.add(str(said["member"]))
-                self.comings.append((event, str(said["member"])))
-            case "user_left":
-                self.roster.discard(str(said["member"]))
-                self.comings.append((event, str(said["member"])))
+            case "new_user" | "user_left":
+                self._notice(event, str(said["member"]))
         self._bell.ring()
+
+    def _notice(self, event: str, member: str) -> None:
+        """Each comes once and goes once."""
+        if (event == "new_user") is (member in self.roster):
+            self.complaints.append(f"{event} of {member} once too often")
+        self.roster ^= {member}
+        self.comings.append((event, member))
 
     def _enter(self, said: Object) -> None:
         epoch, first = str(said["epoch"]), cast(int, said["first"])
