@@ -8,7 +8,6 @@ missing it asks for the room's state and tells the difference. Source: docs/scal
 
 import asyncio
 import contextlib
-import json
 import logging
 import secrets
 from collections.abc import Callable, Coroutine
@@ -23,9 +22,7 @@ from rooms.model import (
     Changed,
     Entry,
     ErrorCode,
-    Joined,
     Left,
-    Lost,
     Member,
     MemberId,
     Message,
@@ -36,20 +33,20 @@ from rooms.model import (
     Typed,
     to_base64url,
 )
-from rooms.redis_channels import Channels
-from rooms.redis_link import Away, report
-from rooms.redis_room import Answer, read_epoch, read_state, read_step
+from rooms.redis_follower import Follower
+from rooms.redis_link import Away, Unanswered, report
+from rooms.redis_room import Answer, read_epoch
 from rooms.redis_site import PREFIX, RedisSite
 from rooms.redis_topology import Topology
-from rooms.track import State, Step, Track
+from rooms.track import Track
 
 logger = logging.getLogger(__name__)
 
 RENEWALS = 3
 """In a lease's time a node says so often that it lives. It is taken for dead after two thirds of it, and whoever renews
 next notices: within the whole of it."""
-WAIT_SECONDS = 1.0
-"""For what should have come on the channel; then the room's state is asked for."""
+TICKS = 16
+"""Parts of a round of renewals."""
 NODE_BYTES = 9
 
 Undone = tuple[RoomAddress, MemberId, str]
@@ -67,15 +64,13 @@ class RedisBroker:
         self._lease = lease
         self._now = now
         self._topology = Topology(url, self._heard, self._sure)
+        self._follower = Follower(self.node, self._topology, self._state, clock)
         self.site = RedisSite(self._topology, self.node, lease)
-        self._tracks: dict[RoomAddress, Track] = {}
-        self._channels = Channels(self._topology, self._tracks.__contains__)
-        self._catching_up: set[RoomAddress] = set()
         self._undone: dict[Undone, None] = {}
         """Members that must go, which Redis could not be told."""
-        self._led: set[RoomAddress] = set()
-        self._young_until = 0.0
-        self._deliver: Callable[[RoomEvent], None] = lambda event: None
+        self._round: list[Track] = []
+        """Rooms whose lease is still to be renewed in this round."""
+        self._tick = 0
         self._receive: Callable[[bytes], None] | None = None
         self._timer: Cancellable | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -93,7 +88,7 @@ class RedisBroker:
 
     def count(self) -> tuple[int, int]:
         """Rooms, each counted by one node of all, and members on this one."""
-        return len(self._led), sum(len(track.mine) for track in self._tracks.values())
+        return len(self._follower.led), sum(len(track.mine) for track in self._follower.tracks.values())
 
     @property
     def up(self) -> bool:
@@ -105,9 +100,8 @@ class RedisBroker:
         await self._topology.open()
 
     def elsewhere(self, room: RoomAddress, member: MemberId) -> str | None:
-        track = self._tracks.get(room)
-        held = track.roster.get(member) if track is not None else None
-        return held.node if held is not None and held.node != self.node else None
+        node = self._follower.node_of(room, member)
+        return node if node != self.node else None
 
     async def post(self, node: str, letter: bytes) -> None:
         channel = _letters(node)
@@ -115,20 +109,23 @@ class RedisBroker:
             await self._topology.ask(channel, self._topology.publish, channel, letter)
 
     async def start(self, deliver: Callable[[RoomEvent], None], receive: Callable[[bytes], None] | None = None) -> None:
-        self._deliver, self._receive = deliver, receive
+        self._follower.deliver, self._receive = deliver, receive
         if not self._topology.opened:
             await self._topology.open()
         self._topology.subscribe(_letters(self.node).encode())
         self._arm()
 
     async def join(self, address: RoomAddress, member: Member) -> None:
-        try:
-            async with self._channels.entering(address):
-                await self._enter(address, member)
-        except Refused as refused:
-            if refused.code is ErrorCode.UNAVAILABLE:  # it may have happened all the same
-                self._undone[address, member.id, member.seat] = None
-            raise
+        async with self._follower.channels.entering(address):
+            known = address in self._follower.tracks
+            full = not known and self.site.rooms_elsewhere + len(self._follower.led) >= self._limits.rooms
+            try:
+                answer = await self._command(address, "join", member.id, member.user, member.seat, int(full))
+            except Refused as refused:
+                if isinstance(refused.__cause__, Unanswered):  # it may have happened all the same
+                    self._undone[address, member.id, member.seat] = None
+                raise
+            await self._follower.joined(address, member, answer)
 
     async def leave(self, address: RoomAddress, member: MemberId, seat: str) -> None:
         try:
@@ -137,11 +134,11 @@ class RedisBroker:
             if refused.code is ErrorCode.UNAVAILABLE:
                 self._undone[address, member, seat] = None
             return
-        await self._caused(address, answer, lambda: Left(address, member))
+        await self._follower.caused(address, answer, Left(address, member))
 
     async def change(self, address: RoomAddress, member: Member) -> None:
         answer = await self._command(address, "change", member.id, member.seat, member.user)
-        await self._caused(address, answer, lambda: Changed(address, member))
+        await self._follower.caused(address, answer, Changed(address, member))
 
     async def publish(self, address: RoomAddress, message: Message, seat: str) -> int:
         digest = to_base64url(message.digest)
@@ -149,25 +146,25 @@ class RedisBroker:
         number = int(answer[3])
         if answer[1]:
             before, after = answer[4].decode(), answer[5].decode()
-            entry = Entry(number, message.member, message.ciphertext)
-            await self._caused(address, answer, lambda: Posted(address, entry), before, after)
+            posted = Posted(address, Entry(number, message.member, message.ciphertext))
+            await self._follower.caused(address, answer, posted, before, after)
         return number
 
     async def signal(self, address: RoomAddress, member: MemberId, seat: str, ciphertext: str) -> None:
         answer = await self._command(address, "signal", member, seat, ciphertext)
-        await self._caused(address, answer, lambda: Typed(address, member, ciphertext))
+        await self._follower.caused(address, answer, Typed(address, member, ciphertext))
 
     async def keep(self, address: RoomAddress, member: MemberId, seat: str, seconds: int) -> None:
         await self._command(address, "keep", member, seat, seconds)
 
     async def close(self) -> None:
-        self._deliver = lambda event: None
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._follower.close()
         await self._topology.close()
 
     # -- commands
@@ -175,18 +172,11 @@ class RedisBroker:
     async def _command(self, address: RoomAddress, name: str, *arguments: str | int) -> Answer:
         """Raises Refused."""
         now = "" if self._now is None else f"{self._now():.6f}"
-        young = int(self._clock.time() < self._young_until)
-        given = (
-            redis_room.channel(address),
-            self._topology.publish,
-            self._rules,
-            now,
-            self.node,
-            young,
-            _fresh_epoch(),
-        )
+        keys, publish = redis_room.keys(address), self._topology.publish
+        young = int(self._topology.came_back(keys[0], self._lease))
+        given = redis_room.channel(address), publish, self._rules, now, self.node, young, _fresh_epoch()
         try:
-            answer = await self._topology.run(redis_room.ROOM, redis_room.keys(address), name, *given, *arguments)
+            answer = await self._topology.run(redis_room.ROOM, keys, name, *given, *arguments)
         except Away as error:
             raise Refused(ErrorCode.UNAVAILABLE) from error
         except ResponseError as error:
@@ -196,150 +186,40 @@ class RedisBroker:
             raise Refused(ErrorCode(answer[0].decode()))
         return answer  # type: ignore[no-any-return]
 
-    async def _enter(self, address: RoomAddress, member: Member) -> None:
-        full = int(address not in self._tracks and self.site.rooms_elsewhere + len(self._led) >= self._limits.rooms)
-        answer = await self._command(address, "join", member.id, member.user, member.seat, full)
-        state = read_state(answer)
-        track = self._tracks.get(address)
-        if track is not None and track.epoch != state.epoch:
-            self._lose(track)
-            track = None
-        if track is None:
-            track = self._follow(address, state)
-        event = Joined(address, member, state.snapshot(), bool(answer[8]))
-        await self._offered(track, Step(state.seq, event, node=self.node))
-
-    def _follow(self, address: RoomAddress, state: State) -> Track:
-        """From now on what happens in a room is told here; this state's own last event is yet to be."""
-        before = State(state.seq - 1, state.epoch, state.last, state.chain, state.timer, state.members, ())
-        track = self._tracks[address] = Track(address, self.node, before, self._tell, self._gap)
-        for step in self._channels.kept(address):
-            track.offer(step)
-        return track
-
-    async def _caused(
-        self, address: RoomAddress, answer: Answer, event: Callable[[], RoomEvent], before: str = "", after: str = ""
-    ) -> None:
-        """Returns when what a command of this node has caused is told."""
-        track = self._tracks.get(address)
-        if track is None:
-            return
-        if track.epoch != read_epoch(answer[2]):
-            self._look(track)
-            return
-        await self._offered(track, Step(int(answer[1]), event(), before, after))
-
-    async def _offered(self, track: Track, step: Step) -> None:
-        track.offer(step)
-        if track.seq >= step.seq:
-            return
-        try:
-            await asyncio.wait_for(asyncio.shield(track.told(step.seq)), WAIT_SECONDS)
-        except TimeoutError:
-            await self._catch_up(track)
-
     # -- what is heard
-
-    def _tell(self, event: RoomEvent) -> None:
-        self._deliver(event)
-        track = self._tracks.get(event.room)
-        if track is None:
-            return
-        if not track.mine and not self._channels.entered_by(event.room):
-            self._forget(track)
-        elif track.led:
-            self._led.add(event.room)
-        else:
-            self._led.discard(event.room)
-
-    def _forget(self, track: Track) -> None:
-        """Nobody of this node is there any more."""
-        track.end()
-        del self._tracks[track.address]
-        self._led.discard(track.address)
-        self._channels.release(track.address)
-
-    def _lose(self, track: Track) -> None:
-        """Whoever is here has to join anew."""
-        self._forget(track)
-        self._deliver(Lost(track.address))
-
-    def _gap(self, track: Track) -> None:
-        if track.crowded or track.broken:
-            self._look(track)
-        else:
-            self._clock.call_later(WAIT_SECONDS, lambda: self._look(track) if track.waits else None)
-
-    def _look(self, track: Track) -> None:
-        if self._tracks.get(track.address) is track and track.address not in self._catching_up:
-            self._later(self._catch_up(track))
-
-    async def _catch_up(self, track: Track) -> None:
-        """What was missed is told now; where more was missed than is kept, all that are here join anew."""
-        self._catching_up.add(track.address)
-        known = track.seq
-        try:
-            answer = await self._command(track.address, "state", known, track.last, track.chain)
-        except Refused:
-            return
-        finally:
-            self._catching_up.discard(track.address)
-        if self._tracks.get(track.address) is not track:
-            return
-        state = read_state(answer)
-        older = known <= state.seq < track.seq and not track.broken
-        if older and state.epoch == track.epoch:
-            return  # than what has come meanwhile
-        if not track.adopt(state):
-            self._lose(track)
 
     def _heard(self, channel: bytes, data: bytes) -> None:
         try:
-            self._read(channel, data)
+            if self._receive is not None and channel == _letters(self.node).encode():
+                self._receive(data)
+            else:
+                self._follower.heard(channel, data)
         except (ValueError, KeyError, TypeError, AttributeError) as error:  # of a later version, perhaps
             logger.warning("what another node says makes no sense: %s", type(error).__name__)
 
-    def _read(self, channel: bytes, data: bytes) -> None:
-        if self._receive is not None and channel == _letters(self.node).encode():
-            self._receive(data)
-            return
-        address = self._channels.room_of(channel)
-        if address is None:
-            return
-        said = json.loads(data)
-        track = self._tracks.get(address)
-        if track is not None and read_epoch(said["epoch"]) != track.epoch:
-            self._look(track)
-        elif said["kind"] == "joined" and said["node"] == self.node:
-            pass  # the answer tells it better
-        elif track is not None:
-            track.offer(read_step(address, said))
-        else:
-            self._channels.keep(address, read_step(address, said))
-
     def _sure(self, channel: bytes) -> None:
-        """Nothing that is said there is missed from now on."""
-        address = self._channels.room_of(channel)
-        if address is None:
-            return
-        self._channels.sure(channel)
-        self._young_until = self._clock.time() + self._lease
-        track = self._tracks.get(address)
-        if track is not None:
-            self._look(track)
+        self._follower.sure(channel)
 
     # -- leases
 
+    async def _state(self, track: Track) -> Answer:
+        return await self._command(track.address, "state", track.seq, track.last, track.chain)
+
     def _arm(self) -> None:
-        self._timer = self._clock.call_later(self._lease / RENEWALS, self._renew)
+        self._timer = self._clock.call_later(self._lease / RENEWALS / TICKS, self._renew)
 
     def _renew(self) -> None:
-        for track in tuple(self._tracks.values()):
-            self._later(self._renew_one(track))
+        """One part of the rooms at a time: all at once, they would make messages wait."""
         for undone in tuple(self._undone):
             del self._undone[undone]
             self._later(self.leave(*undone))
-        self._later(self.site.beat(*self.count()))
+        if self._tick % TICKS == 0:
+            self._round = list(self._follower.tracks.values())
+            self._later(self.site.beat(*self.count()))
+        rest = TICKS - self._tick % TICKS
+        for _ in range(-(-len(self._round) // rest)):
+            self._later(self._renew_one(self._round.pop()))
+        self._tick += 1
         self._arm()
 
     async def _renew_one(self, track: Track) -> None:
@@ -348,9 +228,9 @@ class RedisBroker:
             answer = await self._command(track.address, "renew")
         except Refused:
             return
-        same = int(answer[1]) >= known and read_epoch(answer[2]) == track.epoch
-        if not answer[3] or not same or (int(answer[1]) > track.seq and not track.waits):
-            self._look(track)
+        seq, same = int(answer[1]), read_epoch(answer[2]) == track.epoch
+        if not answer[3] or not same or seq < known or (seq > track.seq and not track.waits):
+            self._follower.look(track)
 
     def _later(self, step: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(step)

@@ -6,12 +6,14 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from rooms.model import ErrorCode, Refused, RoomAddress
 from rooms.redis_link import Away
 from rooms.redis_room import channel as channel_of
 from rooms.redis_topology import Topology
-from rooms.track import Step
+
+Said = dict[str, Any]
 
 WAIT_SECONDS = 1.0
 """For the word that nothing is missed on a channel from now on."""
@@ -25,7 +27,7 @@ class _Channel:
     address: RoomAddress
     sure: "asyncio.Future[None]"
     entering: int = 0
-    early: list[Step] = field(default_factory=list)
+    early: list[Said] = field(default_factory=list)
 
 
 class Channels:
@@ -84,13 +86,13 @@ class Channels:
         if channel is not None and not channel.sure.done():
             channel.sure.set_result(None)
 
-    def keep(self, address: RoomAddress, step: Step) -> None:
+    def keep(self, address: RoomAddress, said: Said) -> None:
         """Said before anybody was in."""
         channel = self._open.get(_name(address))
         if channel is not None and channel.entering:
-            channel.early.append(step)
+            channel.early.append(said)
 
-    def kept(self, address: RoomAddress) -> list[Step]:
+    def kept(self, address: RoomAddress) -> list[Said]:
         """What was, in its order; once."""
         channel = self._open[_name(address)]
         early, channel.early = channel.early, []

@@ -28,7 +28,11 @@ Pair = tuple[AbstractConnection, AbstractConnection]
 
 
 class Away(Exception):
-    """Redis cannot be asked now. Whether what it was last asked has happened, nobody knows."""
+    """Redis cannot be asked now."""
+
+
+class Unanswered(Away):
+    """It was asked, and then it went away: what it was asked may have happened."""
 
 
 class Link:
@@ -57,10 +61,16 @@ class Link:
         self._unsent: deque[tuple[tuple[Word, ...], asyncio.Future[Any]]] = deque()
         self._sent: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._orders: deque[tuple[str, bytes]] = deque()
+        self._broke = False
+        self._since = 0.0
         self._news = asyncio.Event()
         self._ordered = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
         self._task.add_done_callback(report)
+
+    def came_back(self, seconds: float) -> bool:
+        """Whether the link was broken until so many seconds ago, or is."""
+        return self._broke and asyncio.get_running_loop().time() - self._since < seconds
 
     @property
     def up(self) -> bool:
@@ -105,6 +115,7 @@ class Link:
             try:
                 await self._talk()
             except (Away, RedisError, OSError, TimeoutError) as error:
+                self._broke = self._broke or self._commands is not None
                 self._end()
                 self._broken(error)
             finally:
@@ -122,6 +133,7 @@ class Link:
                 await commands.connect()
                 await feed.connect()
             self._commands, self._feed = commands, feed
+            self._since = asyncio.get_running_loop().time()
             self._orders.extend((f"{self._prefix}SUBSCRIBE", channel) for channel in self._channels)
             self._ordered.set()
             steps = (self._write(commands), self._read(commands), self._watch(), self._obey(feed), self._listen(feed))
@@ -142,14 +154,16 @@ class Link:
     def _end(self) -> None:
         """Whoever waits is told."""
         self._commands = self._feed = None
-        waiting = [future for _, future in (*self._sent, *self._unsent)]
+        unanswered = [future for _, future in self._sent]
+        unsent = [future for _, future in self._unsent]
         self._sent.clear()
         self._unsent.clear()
         self._orders.clear()
         self._leaving.clear()
-        for future in waiting:
-            if not future.done():
-                future.set_exception(Away())
+        for futures, error in ((unanswered, Unanswered), (unsent, Away)):
+            for future in futures:
+                if not future.done():
+                    future.set_exception(error())
 
     # -- commands
 

@@ -115,6 +115,13 @@ class Topology:
             self._look_soon()
             raise Away from error
 
+    def came_back(self, key: str, seconds: float) -> bool:
+        """Whether the server that has `key` was away until so many seconds ago, or is."""
+        try:
+            return self._at(key).came_back(seconds)
+        except Away:
+            return True
+
     def subscribe(self, channel: bytes) -> None:
         """`sure` is told when it is done."""
         link = self._channels[channel] = self._at(channel.decode())
