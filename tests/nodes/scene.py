@@ -80,7 +80,11 @@ class Scene:
     async def settles(self) -> None:
         """Nobody says anything more, and everything has arrived."""
         await asyncio.gather(*(talker.rest(PATIENCE) for talker in self.staying))
-        await self._bell.until(lambda: not self._lost() and self._agreed(), PATIENCE)
+        await self._bell.until(self.settled, PATIENCE)
+
+    def settled(self) -> bool:
+        """Whether everything has arrived, and all agree about who is there."""
+        return self._agreed() and not self._lost()
 
     def judge(self, fault: str, recovered: float, *, epochs: int = 1, forgiven: int = 0) -> Row:
         """What must hold of every scene. `epochs`: how many histories a room may have had. `forgiven`: how many messages

@@ -31,9 +31,12 @@ async def _failed_over(*, lagging: bool) -> Row:
     ):
         await _follow(replica, between.port)
         async with gathering(nodes) as scene:
+            leaver = scene.talkers[0]
             if lagging:
                 between.stall()
-                await scene.recovers()  # of which the replica hears nothing
+                await scene.recovers()  # of which the replica hears nothing,
+                await leaver.leave()  # and nothing of this
+                await scene.until(lambda: all(leaver.member not in mate.roster for mate in scene.mates(leaver)))
             else:
                 for talker in scene.talkers:
                     await talker.rest(10)
@@ -48,10 +51,38 @@ async def _failed_over(*, lagging: bool) -> Row:
             if not lagging:
                 assert all(talker.lives == 1 for talker in scene.talkers), scene.told()
             else:
-                assert all(len(talker.epochs) == 2 for talker in scene.talkers), scene.told()
+                assert all(len(talker.epochs) == 2 for talker in scene.staying), scene.told()
             scene.nobody_noticed()
             what = "lags behind" if lagging else "has everything"
             return scene.judge(f"fail-over to a replica that {what}", recovered, epochs=2 if lagging else 1)
+
+
+async def _presence_forgotten() -> Row:
+    """The replica has heard all that was said, and not who came and went after that."""
+    async with (
+        stores(2, *KEPT) as [master, replica],
+        Line(master.port) as between,
+        site(master.port, replica.port) as nodes,
+    ):
+        await _follow(replica, between.port)
+        async with gathering(nodes) as scene:
+            leaver, mover = scene.talkers[0], scene.talkers[1]
+            await scene.settles()
+            assert await master.ask("WAIT", 1, 5000) == 1
+            between.stall()
+            await leaver.leave()
+            nodes.nodes[0].open = False
+            mover.hang_up()
+            await scene.until(lambda: mover.lives == 2 and scene.settled())
+            nodes.nodes[0].open = True
+            await master.kill()
+            await between.cut()
+            await replica.ask("REPLICAOF", "NO", "ONE")
+            for talker in scene.staying:
+                talker.talk()
+            recovered = await scene.recovers()
+            await scene.settles()
+            return scene.judge("fail-over to a replica that does not know who came and went", recovered)
 
 
 def _room_at(slots: range) -> Room:
@@ -87,6 +118,10 @@ def test_a_replica_that_has_everything(capsys: pytest.CaptureFixture[str]) -> No
 
 def test_a_replica_that_lags_behind(capsys: pytest.CaptureFixture[str]) -> None:
     record(capsys, asyncio.run(_failed_over(lagging=True)))
+
+
+def test_a_replica_that_does_not_know_who_came_and_went(capsys: pytest.CaptureFixture[str]) -> None:
+    record(capsys, asyncio.run(_presence_forgotten()))
 
 
 def test_a_cluster_loses_a_master(capsys: pytest.CaptureFixture[str]) -> None:
