@@ -1,7 +1,6 @@
 """A redis-server process that tests kill and start again, on the same port and folder; knows nothing of what is in it."""
 
 import asyncio
-import os
 import shutil
 import signal
 import subprocess
@@ -44,6 +43,14 @@ class Store:
         if process is not None:
             process.send_signal(signal.SIGKILL)
             await asyncio.to_thread(process.wait)
+
+    def freeze(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def wake(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
 
     async def ask(self, *words: str | int) -> Any:
         return await asyncio.to_thread(self._ask, *words)
@@ -115,8 +122,3 @@ async def _knows_all(master: Store) -> bool:
         line.split(":", 1) for line in info.decode().splitlines() if ":" in line
     )
     return said["cluster_state"] == "ok" and said["cluster_slots_assigned"] == str(SLOTS)
-
-
-def suspend(pid: int, *, wake: bool = False) -> None:
-    """Freezes a process where it stands, or lets it go on."""
-    os.kill(pid, signal.SIGCONT if wake else signal.SIGSTOP)

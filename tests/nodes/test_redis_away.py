@@ -77,6 +77,22 @@ async def _all(*, silent: bool) -> Row:
         return scene.judge(f"Redis {how} for all nodes for {AWAY:.0f} s", recovered)
 
 
+async def _redis_frozen() -> Row:
+    async with stores(1) as [redis], site(redis.port) as nodes, gathering(nodes) as scene:
+        for talker in scene.talkers:
+            talker.answer_seconds = 10
+        redis.freeze()
+        began = time.monotonic()
+        await scene.until(lambda: all(talker.refused["unavailable"] for talker in scene.talkers))
+        await asyncio.sleep(max(0.0, began + AWAY - time.monotonic()))  # is the fault itself
+        redis.wake()
+        recovered = await scene.recovers()
+        await scene.settles()
+        assert all(talker.lives == 1 for talker in scene.talkers), scene.told()
+        scene.nobody_noticed()
+        return scene.judge(f"Redis is frozen for {AWAY:.0f} s", recovered)
+
+
 def test_one_node_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
     record(capsys, asyncio.run(_one(silent=False)))
 
@@ -91,3 +107,7 @@ def test_all_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_all_hear_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     record(capsys, asyncio.run(_all(silent=True)))
+
+
+def test_redis_freezes(capsys: pytest.CaptureFixture[str]) -> None:
+    record(capsys, asyncio.run(_redis_frozen()))
