@@ -150,20 +150,10 @@ local function forked(id, known)
   return false -- it is too long ago to tell
 end
 
--- The room goes on as another one, with what it still knows: all come anew, and see what they had not seen.
+-- The room goes on as another one, with what it still knows, and with its numbers, which messages name: all come anew,
+-- and see what they had not seen.
 local function begin_anew(seq)
-  local entries = redis.call("LRANGE", log, 0, -1)
-  redis.call("DEL", log, digests, times)
-  redis.call("HSET", room, "epoch", fresh_epoch, "last", 0, "chain", "", "seq", math.max(seq, number("seq")))
-  for id, text in ipairs(entries) do
-    local entry = cjson.decode(text)
-    local digest, when = entry[5], entry[4]
-    local linked = string.sub(redis.sha1hex(chain() .. digest), 1, CHAIN)
-    redis.call("RPUSH", log, cjson.encode({id, entry[2], entry[3], when, digest, linked}))
-    redis.call("HSET", digests, digest, id)
-    redis.call("RPUSH", times, digest .. " " .. when)
-    redis.call("HSET", room, "last", id, "chain", linked)
-  end
+  redis.call("HSET", room, "epoch", fresh_epoch, "seq", math.max(seq, number("seq")))
   tell({kind = "anew"})
 end
 

@@ -1,5 +1,5 @@
-"""What a node knows of the rooms that it has members in: follows each by its channel, asks for what is missing, and lets
-go of a room with its last member here. Gives no command.
+"""What a node knows of the rooms that it has members in: follows each by its channel, asks for what is missing, and
+lets go of a room with its last member here. Gives no command.
 """
 
 import asyncio

@@ -5,7 +5,6 @@ one for what is said on channels. Made anew when it breaks; knows no room and no
 import asyncio
 import contextlib
 import logging
-import math
 import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -245,7 +244,7 @@ class Link:
 async def _reply(connection: AbstractConnection) -> Any:
     """What comes next; an error that is an answer is answered."""
     try:
-        return await connection.read_response(timeout=math.inf, disconnect_on_error=False)
+        return await connection.read_response(disconnect_on_error=False)
     except ResponseError as error:
         return error
 

@@ -56,7 +56,7 @@ PYTHON = {
     "state.py": May(others=("cryptography",), not_even=("asyncio",)),
     "envelope.py": May(others=("Crypto", "cryptography"), not_even=("asyncio", "logging", "os", "socket", "time")),
     "protocol/*": May(("protocol*",), not_even=IMPURE),
-    "rooms/redis_broker.py": May(("protocol*", "rooms*", "envelope"), ("redis",)),
+    "rooms/redis_*.py": May(("protocol*", "rooms*", "envelope"), ("redis",)),
     "rooms/model.py": May(
         ("protocol*", "rooms*"), ("pybase64",), not_even=("os", "pathlib", "socket", "ssl", "threading", "time")
     ),
