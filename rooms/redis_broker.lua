@@ -90,13 +90,14 @@ local function lives(name)
   redis.call("ZADD", nodes, exact(now + limits.lease), name)
 end
 
--- Members of nodes that have not said for a lease's time that they live. Where Redis itself was away for so long, which
--- a node knows whose link to it is young, nobody could say so, and everybody gets the time anew.
+-- Members of nodes that have not said for a lease's time that they live. Where Redis itself was away or stood still for
+-- so long, nobody could say so, and everybody gets the time anew: a node knows of that whose link to it is young, or who
+-- is here and has been just as silent as the others. Its words may have waited all the while.
 local function reap()
   if redis.call("HEXISTS", room, "epoch") == 0 then return end
   local seen = number("seen")
   redis.call("HSET", room, "seen", exact(now))
-  if young and seen + limits.lease < now then
+  if (young or redis.call("ZSCORE", nodes, node)) and seen + limits.lease < now then
     for _, name in ipairs(redis.call("ZRANGE", nodes, 0, -1)) do lives(name) end
     return
   end
