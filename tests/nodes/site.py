@@ -23,7 +23,7 @@ SETTINGS: dict[str, Any] = {
     "lease_time": LEASE,
     "grace_time": GRACE,
     "ping_interval": 2,
-    "ping_timeout": 2,
+    "ping_timeout": 4,  # longer than a Redis is waited for: until then no pong is read
     "joins_per_connection": 1000,
     "log_size": 1000,
     "drain_time": 1,
