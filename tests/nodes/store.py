@@ -98,7 +98,7 @@ async def cluster() -> AsyncIterator[list[Store]]:
         for _ in range(3):
             folder = Path(stack.enter_context(TemporaryDirectory(prefix="chatsite-redis-")))
             port, bus = stack.enter_context(kept_port()), stack.enter_context(kept_port())
-            masters.append(Store(port, folder, *CLUSTER, "--cluster-port", str(bus)))
+            masters.append(Store(port, folder, *KEPT, *CLUSTER, "--cluster-port", str(bus)))
             buses.append(bus)
             stack.push_async_callback(masters[-1].kill)
             await masters[-1].start()

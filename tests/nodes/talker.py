@@ -21,7 +21,7 @@ ENTER_SECONDS = 5.0
 FEED_SECONDS = 3.0
 """What the page waits for these, made shorter, so that a test need not be long."""
 AGAIN_SECONDS = (0.2, 0.4)
-PAUSE_SECONDS = (0.02, 0.2)
+PAUSE_SECONDS = (0.0, 0.05)
 
 T = TypeVar("T")
 
@@ -127,7 +127,8 @@ class _Life(Client):
 
 
 class Talker:
-    """`door`: where to connect, each time. `first`: and the first time. `staying`: it has not left."""
+    """`door`: where to connect, each time. `first`: and the first time. `since`: when it first got in. `staying`: it has not
+    left. `lives`: how often it got in."""
 
     def __init__(self, name: str, room: Room, site: bytes, door: Callable[[], str], first: str, bell: Bell) -> None:
         self.name, self.room, self.signer = name, room, Signer.generate()
@@ -142,7 +143,9 @@ class Talker:
         self.staying = True
         self.answer_seconds = ANSWER_SECONDS
         self.url = ""
-        self._site, self._door, self._first, self._bell = site, door, first, bell
+        self.since = 0.0
+        self.site, self.door = site, door
+        self._first, self._bell = first, bell
         self._chance = random.Random(name)  # noqa: S311 - the same again
         self._life: _Life | None = None
         self._epoch, self._last = "", 0
@@ -164,7 +167,9 @@ class Talker:
         """All that it has been in, in order."""
         return list(dict.fromkeys(each.epoch for each in self.seen))
 
-    def start(self) -> None:
+    def start(self, *, silent: bool = False) -> None:
+        """Comes, and talks."""
+        self._quiet = silent
         self._tasks = [asyncio.ensure_future(self._live()), asyncio.ensure_future(self._talk())]
 
     def talk(self) -> None:
@@ -221,18 +226,19 @@ class Talker:
             if not self.staying:
                 return
             await asyncio.sleep(self._chance.uniform(*AGAIN_SECONDS))
-            url = self._door()
+            url = self.door()
 
     async def _one_life(self, url: str) -> None:
         life = _Life(self, url)
         since = Since(unb64(self._epoch), self._last) if self._epoch else None
         try:
             async with asyncio.timeout(ENTER_SECONDS):
-                answer = await life.enter(self.room, self.name, self._site, since)
+                answer = await life.enter(self.room, self.name, self.site, since)
             if "error" in answer:
                 self._turned_away(str(answer["error"]))
                 return
             self.lives += 1
+            self.since = self.since or time.monotonic()
             self._life, self.url = life, url
             self._bell.ring()
             await life.gone.wait()

@@ -2,6 +2,8 @@
 
 import asyncio
 import time
+from collections.abc import Sequence
+from enum import Enum
 
 import pytest
 
@@ -15,29 +17,38 @@ AWAY = LEASE + 1
 """Seconds: longer than a node is believed in without a word of it."""
 
 
-async def _break(node: Node, *, silent: bool) -> None:
-    if silent:
-        for line in node.lines:
-            line.stall()
-    else:
-        await node.cut()
+class How(Enum):
+    CUT = "refuses"
+    STALLED = "is silent"
+    DEAF = "hears and does not answer"
 
 
-async def _mend(node: Node, *, silent: bool) -> None:
-    if silent:
-        for line in node.lines:
+async def _break(nodes: Sequence[Node], how: How) -> None:
+    for line in (line for node in nodes for line in node.lines):
+        match how:
+            case How.CUT:
+                await line.cut()
+            case How.STALLED:
+                line.stall()
+            case How.DEAF:
+                line.deafen()
+
+
+async def _mend(nodes: Sequence[Node], how: How) -> None:
+    for line in (line for node in nodes for line in node.lines):
+        if how is How.CUT:
+            await line.mend()
+        else:
             line.flow()
-    else:
-        await node.mend()
 
 
-async def _one(*, silent: bool) -> Row:
+async def _one(how: How) -> Row:
     async with stores(1) as [redis], site(redis.port) as nodes, gathering(nodes) as scene:
         apart = scene.on(0)
         others = [talker for talker in scene.staying if talker not in apart]
         for talker in apart:
             talker.answer_seconds = 10
-        await _break(nodes.nodes[0], silent=silent)
+        await _break(nodes.nodes[:1], how)
         began = time.monotonic()
         await scene.until(lambda: all(talker.refused["unavailable"] for talker in apart))
         gone = {talker.member for talker in apart}
@@ -45,7 +56,7 @@ async def _one(*, silent: bool) -> Row:
         await scene.recovers(among=others)
         await asyncio.sleep(max(0.0, began + AWAY - time.monotonic()))  # is the fault itself
         assert all(talker.lives == 1 and talker.inside for talker in scene.talkers), scene.told()
-        await _mend(nodes.nodes[0], silent=silent)
+        await _mend(nodes.nodes[:1], how)
         recovered = await scene.recovers()
         await scene.settles()
         assert all(talker.lives == 1 for talker in others), scene.told()
@@ -53,28 +64,24 @@ async def _one(*, silent: bool) -> Row:
             mates = [other.member for other in apart if other.room is talker.room]
             expected = [(event, member) for member in mates for event in ("user_left", "new_user")]
             assert sorted(talker.comings) == sorted(expected), scene.told()
-        how = "does not hear from Redis" if silent else "is refused by Redis"
-        return scene.judge(f"one node {how} for {AWAY:.0f} s", recovered)
+        return scene.judge(f"Redis {how.value} for one node, {AWAY:.0f} s", recovered)
 
 
-async def _all(*, silent: bool) -> Row:
+async def _all(how: How) -> Row:
     async with stores(1) as [redis], site(redis.port) as nodes, gathering(nodes) as scene:
         for talker in scene.talkers:
             talker.answer_seconds = 10
-        for node in nodes.nodes:
-            await _break(node, silent=silent)
+        await _break(nodes.nodes, how)
         began = time.monotonic()
         await scene.until(lambda: all(talker.refused["unavailable"] for talker in scene.talkers))
         await asyncio.sleep(max(0.0, began + AWAY - time.monotonic()))  # is the fault itself
         assert all(talker.lives == 1 and talker.inside for talker in scene.talkers), scene.told()
-        for node in nodes.nodes:
-            await _mend(node, silent=silent)
+        await _mend(nodes.nodes, how)
         recovered = await scene.recovers()
         await scene.settles()
         assert all(talker.lives == 1 for talker in scene.talkers), scene.told()
         scene.nobody_noticed()
-        how = "is silent" if silent else "refuses"
-        return scene.judge(f"Redis {how} for all nodes for {AWAY:.0f} s", recovered)
+        return scene.judge(f"Redis {how.value} for all nodes, {AWAY:.0f} s", recovered)
 
 
 async def _redis_frozen() -> Row:
@@ -93,20 +100,14 @@ async def _redis_frozen() -> Row:
         return scene.judge(f"Redis is frozen for {AWAY:.0f} s", recovered)
 
 
-def test_one_node_is_cut(capsys: pytest.CaptureFixture[str]) -> None:
-    record(capsys, asyncio.run(_one(silent=False)))
+@pytest.mark.parametrize("how", How)
+def test_one_node_is_without_redis(how: How, capsys: pytest.CaptureFixture[str]) -> None:
+    record(capsys, asyncio.run(_one(how)))
 
 
-def test_one_node_hears_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    record(capsys, asyncio.run(_one(silent=True)))
-
-
-def test_all_are_cut(capsys: pytest.CaptureFixture[str]) -> None:
-    record(capsys, asyncio.run(_all(silent=False)))
-
-
-def test_all_hear_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    record(capsys, asyncio.run(_all(silent=True)))
+@pytest.mark.parametrize("how", How)
+def test_all_nodes_are_without_redis(how: How, capsys: pytest.CaptureFixture[str]) -> None:
+    record(capsys, asyncio.run(_all(how)))
 
 
 def test_redis_freezes(capsys: pytest.CaptureFixture[str]) -> None:
