@@ -93,7 +93,14 @@ class Scene:
         doubled = sum(_doubled(talker) for talker in self.staying)
         in_order = all(_one_order(room) for room in self.rooms)
         row = Row(
-            fault, len(self.talkers), messages, time.monotonic() - self._began, len(self._lost()), doubled, in_order, recovered
+            fault,
+            len(self.talkers),
+            messages,
+            time.monotonic() - self._began,
+            len(self._lost()),
+            doubled,
+            in_order,
+            recovered,
         )
         assert self._agreed(), self.told()
         assert row.lost <= forgiven, self.told()
