@@ -81,9 +81,11 @@ class Topology:
             await self._look()
         else:
             self._link(None)
-        async with asyncio.timeout(2 * SECONDS):
-            while not self.up:  # noqa: ASYNC110 - at the start, once
-                await asyncio.sleep(0.01)
+        ends = asyncio.get_running_loop().time() + 2 * SECONDS
+        while not self.up:
+            if asyncio.get_running_loop().time() > ends:
+                raise Away("none of the servers is a master that answers")
+            await asyncio.sleep(0.01)
 
     async def run(self, script: Script, keys: Sequence[str], *words: Word) -> Any:
         """The script's answer, at the server that has the keys. Raises Away, and ResponseError for what the script
