@@ -47,8 +47,8 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is and which language it speaks. `site`: Chatsite's salt in hexadecimal, "" for a peer. `ports`: of
-    other nodes of the same site, over which the members of each room are spread."""
+    """Where a server is and which language it speaks. `site`: Chatsite's salt in hexadecimal, "" for a peer. `ports`:
+    of other nodes of the same site, over which the members of each room are spread."""
 
     url: str
     site: str = ""

@@ -6,13 +6,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 
 from bench.generator import Fault, Generator, Result, Shape, generating
-from bench.machine import Watch, cpu_seconds
+from bench.machine import Watch, cpu_seconds, rss_kb
 from bench.measures import Figures, drive
 from bench.search import QUICK, capacity
 from bench.servers import Running, serving
 from bench.store import Store, Work, storing
 from bench.workloads import W6
 
+LARGE = Shape(10, 100)
+"""As many deliveries as of W6 from a tenth of its messages: what of them is the message's, and what each delivery's."""
 MEMORY = 0
 """One node that needs no Redis, where others say over how many nodes the rooms are spread."""
 LAYOUTS = (MEMORY, 1, 2, 4)
@@ -80,13 +82,13 @@ def measured(scene: Scene, ask: Callable[[], Result]) -> Figures:
     return {**result, **meter.figures()}
 
 
-def messages(layout: int, rate: float, seconds: float) -> Figures:
-    """W6 at this rate, in rooms whose members are on all nodes: `join`, and the rest of what was said then."""
-    with scene(layout, W6) as site:
+def messages(layout: int, rate: float, seconds: float, shape: Shape = W6) -> Figures:
+    """As W6 at this rate, in rooms whose members are on all nodes: `join`, and the rest of what was said then."""
+    with scene(layout, shape) as site:
         joined = measured(site, lambda: site.generator.join(WINDOW))
         said = measured(site, lambda: site.generator.open(rate, WARM_SECONDS, seconds))
-    if said["deliveries"] != said["sent"] * W6.members:
-        raise Fault(f"{said['sent'] * W6.members - said['deliveries']} deliveries are missing")
+    if said["deliveries"] != said["sent"] * shape.members:
+        raise Fault(f"{said['sent'] * shape.members - said['deliveries']} deliveries are missing")
     return {**said, "join": joined}
 
 
@@ -100,5 +102,12 @@ def highest_rate(layout: int) -> Figures:
 def idle_rooms(layout: int, rooms: int, seconds: float) -> Figures:
     """One member in each room and nobody speaks: what a node says to keep its leases, and what it does anyway."""
     with scene(layout, Shape(rooms, 1), lease=SHORT_LEASE) as site:
+        before = rss_kb(site.nodes[0].pid)
         site.generator.join(WINDOW)
-        return {"rooms": rooms, **measured(site, lambda: site.generator.hold(seconds))}
+        held = measured(site, lambda: site.generator.hold(seconds))
+        return {"rooms": rooms, "kb_per_room": (rss_kb(site.nodes[0].pid) - before) / rooms, **held}
+
+
+def title(layout: int) -> str:
+    """Of a layout, as results name it."""
+    return "memory" if layout == MEMORY else f"{layout} over Redis"

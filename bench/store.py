@@ -42,7 +42,7 @@ class Store:
     client: "Redis" = field(repr=False)
 
     def work(self) -> Work:
-        stats: dict[str, Any] = self.client.info("all")  # type: ignore[assignment]  # a sync client's is no awaitable
+        stats: dict[str, Any] = self.client.info("all")
         script = stats.get("cmdstat_evalsha", {"calls": 0, "usec": 0})
         return Work(
             script["calls"],
@@ -55,7 +55,7 @@ class Store:
     def weight(self) -> int:
         """What all keys weigh, each by MEMORY USAGE with every element of it."""
         keys = list(self.client.scan_iter(count=1000))
-        return sum(int(self.client.memory_usage(key, samples=0) or 0) for key in keys)  # type: ignore[arg-type]
+        return sum(int(self.client.memory_usage(key, samples=0) or 0) for key in keys)
 
 
 @contextmanager
@@ -83,7 +83,7 @@ def _version(client: "Redis") -> str:
     ends = time.monotonic() + PATIENCE
     while True:
         try:
-            return str(client.info("server")["redis_version"])  # type: ignore[index]
+            return str(client.info("server")["redis_version"])
         except NoConnection as error:
             if time.monotonic() > ends:
                 raise NotServed(f"redis-server: {error}") from error
