@@ -203,7 +203,15 @@ def _causes(medians: Mapping[str, float]) -> str:
     for who, cores in (("nodes", [n.node_cores for n in found]), ("Redis", [n.redis_cores for n in found])):
         causes = sorted(cores[0], key=cores[0].__getitem__, reverse=True)
         lines += [[f"{who}: {cause}", *(_part(each, cause) for each in cores)] for cause in causes]
-    return rows_of(lines)
+    return f"{rows_of(lines)}\n\n{' '.join(map(_first, found))}"
+
+
+def _first(found: Needs) -> str:
+    """The bottleneck, in a sentence."""
+    nodes = max(found.node_cores, key=found.node_cores.__getitem__)
+    redis = max(found.redis_cores, key=found.redis_cores.__getitem__)
+    where = SPREAD if found.spread > 1 else ROUTED
+    return f'{where.name.capitalize()}, most of the nodes\' time is "{nodes}", and of Redis\'s "{redis}".'
 
 
 def _part(cores: Mapping[str, float], cause: str) -> str:

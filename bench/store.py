@@ -52,6 +52,11 @@ class Store:
             stats["used_memory"],
         )
 
+    def subscribers(self) -> list[int]:
+        """Of each channel that anybody listens to, in no order."""
+        channels = self.client.pubsub_shardchannels()
+        return [int(number) for _, number in self.client.pubsub_shardnumsub(*channels)]
+
     def weight(self) -> int:
         """What all keys weigh, each by MEMORY USAGE with every element of it."""
         keys = list(self.client.scan_iter(count=1000))
