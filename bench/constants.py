@@ -129,6 +129,11 @@ CONSTANTS = (
         for part in ("p50", "p99")
     ),
     Constant("renew_us", "CPU µs of Redis for a lease renewed", lambda f: _of_a_renewal(f, "redis_seconds") * 1e6),
+    Constant(
+        "renew_script_us",
+        "of renew_us, what Redis itself says of the script",
+        lambda f: _of_a_renewal(f, "script_seconds") * 1e6,
+    ),
     Constant("renew_node_us", "CPU µs of a node for it", lambda f: _of_a_renewal(f, "node_seconds") * 1e6),
     Constant("renew_in", "bytes to Redis for it", lambda f: _of_a_renewal(f, "bytes_in")),
     Constant("renew_out", "bytes from Redis for it", lambda f: _of_a_renewal(f, "bytes_out")),
