@@ -75,8 +75,8 @@ class Topology:
         self._mode = said.get("redis_mode", "standalone")
         if self._mode == "sentinel" and not self._master:
             raise Away("these are sentinels; expected the name of their master as the path")
-        if self._mode != "sentinel":
-            self._sharded = int(said["redis_version"].split(".")[0]) >= SHARDED_SINCE
+        # A sentinel is taken to be as old as its master.
+        self._sharded = int(said["redis_version"].split(".")[0]) >= SHARDED_SINCE
         if self._mode == "cluster":
             await self._look()
         else:
