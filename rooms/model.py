@@ -104,8 +104,8 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A member took a seat; the snapshot is of the very moment after. `returned`: it held another seat before. `missed`:
-    this node has not seen it happen, and knows of two seats no more which is the later one."""
+    """A member took a seat; the snapshot is of the very moment after. `returned`: it held another seat before.
+    `missed`: this node has not seen it happen, and knows of two seats no more which is the later one."""
 
     room: RoomAddress
     member: Member

@@ -131,10 +131,8 @@ local function seated(member, seat)
 end
 
 local function state(after)
-  local entries = {}
-  for _, entry in ipairs(redis.call("LRANGE", log, 0, -1)) do
-    if cjson.decode(entry)[1] > after then entries[#entries + 1] = entry end
-  end
+  local entries = redis.call("LRANGE", log, 0, -1)
+  while after > 0 and entries[1] and cjson.decode(entries[1])[1] <= after do table.remove(entries, 1) end
   local all = redis.call("HGETALL", members)
   return {"ok", number("seq"), epoch(), number("last"), chain(), number("timer"), all, entries}
 end

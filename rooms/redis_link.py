@@ -37,14 +37,14 @@ class Unanswered(Away):
 class Link:
     """`make`: two connections to where the server is by now, not yet connected; raises Away. `heard`: gets what is said
     on a channel. `sure`: is told of each channel that from now on nothing is missed on, the first time and after each
-    break. `broken`: is told when the link has come to an end, or could not be made, and why. None of them may wait."""
+    break. `broken`: is told when the link has come to an end, or could not be made. None of them may wait."""
 
     def __init__(
         self,
         make: Callable[[], Awaitable[Pair]],
         heard: Callable[[bytes, bytes], None],
         sure: Callable[[bytes], None],
-        broken: Callable[[Exception], None],
+        broken: Callable[[], None],
         *,
         sharded: bool,
     ) -> None:
@@ -62,6 +62,7 @@ class Link:
         self._orders: deque[tuple[str, bytes]] = deque()
         self._broke = False
         self._since = 0.0
+        self._away = False
         self._news = asyncio.Event()
         self._ordered = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
@@ -116,7 +117,8 @@ class Link:
             except (Away, RedisError, OSError, TimeoutError) as error:
                 self._broke = self._broke or self._commands is not None
                 self._end()
-                self._broken(error)
+                self._complain(error)
+                self._broken()
             finally:
                 self._end()
             if asyncio.get_running_loop().time() - began > 2 * LONGEST_WAIT:
@@ -129,10 +131,13 @@ class Link:
         commands, feed = await self._make()
         try:
             async with asyncio.timeout(SECONDS):
-                await commands.connect()
-                await feed.connect()
+                await commands.connect()  # type: ignore[no-untyped-call]
+                await feed.connect()  # type: ignore[no-untyped-call]
             self._commands, self._feed = commands, feed
             self._since = asyncio.get_running_loop().time()
+            if self._away:
+                self._away = False
+                logger.warning("Redis is there again")
             self._orders.extend((f"{self._prefix}SUBSCRIBE", channel) for channel in self._channels)
             self._ordered.set()
             steps = (self._write(commands), self._read(commands), self._watch(), self._obey(feed), self._listen(feed))
@@ -149,6 +154,12 @@ class Link:
             for connection in (commands, feed):
                 with contextlib.suppress(RedisError, OSError):
                     await connection.disconnect(nowait=True)
+
+    def _complain(self, error: Exception) -> None:
+        """Once, and not with each attempt."""
+        if not self._away:
+            self._away = True
+            logger.warning("Redis is away: %s", type(error).__name__)
 
     def _end(self) -> None:
         """Whoever waits is told."""
@@ -171,7 +182,8 @@ class Link:
             await self._news.wait()
             self._news.clear()
             while self._unsent:
-                batch, now = [], asyncio.get_running_loop().time()
+                batch: list[tuple[Word, ...]] = []
+                now = asyncio.get_running_loop().time()
                 while self._unsent and len(batch) < BURST:
                     words, future = self._unsent.popleft()
                     batch.append(words)
@@ -223,22 +235,26 @@ class Link:
                     raise
                 pinged = True
                 await feed.send_packed_command(feed.pack_command("PING"), check_health=False)
-                continue
-            pinged = False
-            match said:
-                case [b"message" | b"smessage", bytes(channel), bytes(data)]:
-                    self._heard(channel, data)
-                case [b"subscribe" | b"ssubscribe", bytes(channel), _]:
-                    if channel in self._channels:
-                        self._sure(channel)
-                case [b"unsubscribe" | b"sunsubscribe", bytes(channel), _]:
-                    if not self._leaving[channel]:
-                        raise Away  # the channel has moved to another server
-                    self._leaving[channel] -= 1
-                    if not self._leaving[channel]:
-                        del self._leaving[channel]
-                case ResponseError():
-                    raise said
+            else:
+                pinged = False
+                self._hear(said)
+
+    def _hear(self, said: Any) -> None:
+        """Raises Away where the channel is no longer here, and ResponseError."""
+        match said:
+            case [b"message" | b"smessage", bytes(channel), bytes(data)]:
+                self._heard(channel, data)
+            case [b"subscribe" | b"ssubscribe", bytes(channel), _]:
+                if channel in self._channels:
+                    self._sure(channel)
+            case [b"unsubscribe" | b"sunsubscribe", bytes(channel), _]:
+                if not self._leaving[channel]:
+                    raise Away  # the channel has moved to another server
+                self._leaving[channel] -= 1
+                if not self._leaving[channel]:
+                    del self._leaving[channel]
+            case ResponseError():
+                raise said
 
 
 async def _reply(connection: AbstractConnection) -> Any:

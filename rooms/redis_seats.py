@@ -14,7 +14,8 @@ class Seats:
     def __init__(self, node: str) -> None:
         self._node = node
         self._given: dict[tuple[RoomAddress, MemberId], dict[str, bool]] = {}
-        """And whether Redis has said so, by the member's seats: until then what is told of the member is about others."""
+        """And whether Redis has said so, by the member's seats: until then what is told of the member is about
+        others."""
 
     def give(self, room: RoomAddress, member: Member) -> None:
         """Redis is about to be asked for it."""

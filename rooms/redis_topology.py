@@ -6,7 +6,6 @@ What is asked goes to one server at a time and is never asked twice but where th
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +16,6 @@ from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptError, RedisError, TryAgainError
 
 from rooms.redis_link import SECONDS, Away, Link, Pair, Word
-
-logger = logging.getLogger(__name__)
 
 SHARDED_SINCE = 7
 """The version that knows channels of one shard. Before, a cluster tells every server everything."""
@@ -38,8 +35,8 @@ class Script:
 
 
 class Topology:
-    """`url`: `redis://`, `rediss://` or `unix://` as redis-py reads it, with several hosts if need be; of sentinels, the
-    path is the master's name. Which of the three it is, the first server that answers says.
+    """`url`: `redis://`, `rediss://` or `unix://` as redis-py reads it, with several hosts if need be; of sentinels,
+    the path is the master's name. Which of the three it is, the first server that answers says.
 
     `heard`: what is said on a channel. `sure`: from now on nothing is missed on a channel, once more after each break.
     """
@@ -54,7 +51,7 @@ class Topology:
         self._slots: list[tuple[int, int, Address]] = []
         self._channels: dict[bytes, Link] = {}
         self._refreshing: asyncio.Task[None] | None = None
-        self._quiet = False
+        self._closing: set[asyncio.Task[None]] = set()
 
     @property
     def opened(self) -> bool:
@@ -78,19 +75,21 @@ class Topology:
         self._mode = said.get("redis_mode", "standalone")
         if self._mode == "sentinel" and not self._master:
             raise Away("these are sentinels; expected the name of their master as the path")
-        if self._mode != "sentinel":
-            self._sharded = int(said["redis_version"].split(".")[0]) >= SHARDED_SINCE
+        # A sentinel is taken to be as old as its master.
+        self._sharded = int(said["redis_version"].split(".")[0]) >= SHARDED_SINCE
         if self._mode == "cluster":
             await self._look()
         else:
             self._link(None)
-        async with asyncio.timeout(2 * SECONDS):
-            while not self.up:  # noqa: ASYNC110 - at the start, once
-                await asyncio.sleep(0.01)
+        ends = asyncio.get_running_loop().time() + 2 * SECONDS
+        while not self.up:
+            if asyncio.get_running_loop().time() > ends:
+                raise Away("none of the servers is a master that answers")
+            await asyncio.sleep(0.01)
 
     async def run(self, script: Script, keys: Sequence[str], *words: Word) -> Any:
-        """The script's answer, at the server that has the keys. Raises Away, and ResponseError for what the script itself
-        has raised."""
+        """The script's answer, at the server that has the keys. Raises Away, and ResponseError for what the script
+        itself has raised."""
         given = (len(keys), *keys, *words)
         link = self._at(keys[0])
         try:
@@ -138,7 +137,7 @@ class Topology:
         if self._refreshing is not None:
             self._refreshing.cancel()
             await asyncio.gather(self._refreshing, return_exceptions=True)
-        await asyncio.gather(*(link.close() for link in self._links.values()))
+        await asyncio.gather(*self._closing, *(link.close() for link in self._links.values()))
 
     # -- servers
 
@@ -191,24 +190,25 @@ class Topology:
     async def _first(self, ask: Callable[[AbstractConnection], Any]) -> Any:
         """What the first of the given hosts to answer says. Raises Away."""
         why: Exception = Away("no host is given")
-        for host in self._hosts or [None]:
+        hosts: list[Address | None] = [*self._hosts] or [None]
+        for host in hosts:
             connection = self._connection(host)
             if self._mode == "sentinel" or self._master:
                 connection.db = 0  # sentinels have none to select
             try:
                 async with asyncio.timeout(SECONDS):
-                    await connection.connect()
+                    await connection.connect()  # type: ignore[no-untyped-call]
                     return await ask(connection)
-            except (Away, RedisError, OSError, TimeoutError) as error:
+            except TimeoutError:
+                why = Away(f"no answer within {SECONDS:g} seconds")
+            except (Away, RedisError, OSError) as error:
                 why = error
             finally:
                 with contextlib.suppress(RedisError, OSError):
                     await connection.disconnect(nowait=True)
         raise Away(str(why) or type(why).__name__) from why
 
-    def _broken(self, why: Exception) -> None:
-        if not self._quiet:
-            logger.warning("Redis is away: %s", type(why).__name__)
+    def _broken(self) -> None:
         self._look_soon()
 
     # -- a cluster
@@ -240,10 +240,10 @@ class Topology:
             if now is not link:
                 link.unsubscribe(channel)
                 self.subscribe(channel)
-        for address in self._links.keys() - wanted:
-            gone = self._links.pop(address)
-            task = asyncio.ensure_future(gone.close())
-            task.add_done_callback(lambda done: None)
+        for before in self._links.keys() - wanted:
+            task = asyncio.ensure_future(self._links.pop(before).close())
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
 
     async def _told(self) -> Any:
         for link in self._links.values():
@@ -259,7 +259,8 @@ async def _ask(connection: AbstractConnection, *words: Word) -> Any:
 
 
 def _parsed(url: str) -> tuple[list[Address], str, Mapping[str, Any]]:
-    """The hosts, the name of a master (where the path is one), and what else redis-py makes of a URL. Raises ValueError."""
+    """The hosts, the name of a master (where the path is one), and what else redis-py makes of a URL. Raises
+    ValueError."""
     parts = urlsplit(url)
     own, at, hosts = parts.netloc.rpartition("@")
     names = [name for name in hosts.split(",") if name]

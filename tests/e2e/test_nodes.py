@@ -63,6 +63,7 @@ async def test_while_redis_is_away_nobody_is_put_out_and_nothing_is_lost(
         await line.cut()
         await alice.write("to whom?")
         await expect(alice.message("to whom?")).to_have_attribute("data-status", "pending")
+        await expect(alice.detail).to_have_text(AWAY)
         carla = await Guest.arrive(await visits.page(), two.url, "room-away", "Carla")
         await carla.reaches("offline")
         await expect(carla.detail).to_have_text(AWAY)
@@ -71,6 +72,7 @@ async def test_while_redis_is_away_nobody_is_put_out_and_nothing_is_lost(
             await guest.reaches("connected")
         await line.mend()
         await expect(alice.message("to whom?")).to_have_attribute("data-status", "sent")
+        await expect(alice.detail).to_have_text("")
         await carla.reaches("connected")
         await bobby.hears("to whom?")
         for guest in (alice, bobby, carla):

@@ -29,7 +29,17 @@ class Store:
         program = shutil.which("redis-server")
         assert program is not None, "redis-server is missing: run tests/run, or install it"
         self.port = port
-        own = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--repl-diskless-sync-delay")
+        own = (
+            "--port",
+            str(port),
+            "--bind",
+            "127.0.0.1",
+            "--dir",
+            str(folder),
+            "--save",
+            "",
+            "--repl-diskless-sync-delay",
+        )
         self._command = [program, *own, "0", *arguments]
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -118,7 +128,9 @@ async def cluster() -> AsyncIterator[list[Store]]:
 
 async def _knows_all(master: Store) -> bool:
     info = await master.ask("CLUSTER", "INFO")
-    said = info if isinstance(info, dict) else dict(
-        line.split(":", 1) for line in info.decode().splitlines() if ":" in line
+    said = (
+        info
+        if isinstance(info, dict)
+        else dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
     )
     return said["cluster_state"] == "ok" and said["cluster_slots_assigned"] == str(SLOTS)

@@ -31,7 +31,9 @@ async def _restarted(*, kept: bool, away: float) -> Row:
             assert all(talker.lives == 1 for talker in scene.talkers), scene.told()
         scene.nobody_noticed()
         what = "with its data" if kept else "without its data"
-        return scene.judge(f"Redis is killed and comes back {what} after {away:.0f} s", recovered, epochs=1 if kept else 2)
+        return scene.judge(
+            f"Redis is killed and comes back {what} after {away:.0f} s", recovered, epochs=1 if kept else 2
+        )
 
 
 def test_with_its_data(capsys: pytest.CaptureFixture[str]) -> None:

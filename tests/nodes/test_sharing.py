@@ -177,7 +177,7 @@ def test_rooms_and_members_are_counted_once_on_all_nodes_together() -> None:
 def test_a_redis_that_is_not_there_stops_the_start_and_its_password_is_not_shown() -> None:
     with kept_port() as port:
         url = f"redis://:secret-word@127.0.0.1:{port}/0"
-        said = r"^exit status 2: chatsite: broker: Redis cannot be asked"
+        said = r"^exit status 75: chatsite: broker: Redis cannot be asked"
         with pytest.raises(NotServed, match=said) as refused, serve(broker=url):
             pass
     assert "secret-word" not in refused.value.stderr
