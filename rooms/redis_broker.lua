@@ -246,11 +246,12 @@ function commands.renew()
   return {"ok", number("seq"), epoch(), redis.call("ZSCORE", nodes, node) and 1 or 0}
 end
 
--- What a node knows: seq, the last message's id and the chain up to it
+-- What a node knows: seq, the last message's id, the chain up to it, and of which epoch
 function commands.state()
-  local seq, id, known = tonumber(A[1]), tonumber(A[2]), A[3]
+  local seq, id, known, of = tonumber(A[1]), tonumber(A[2]), A[3], A[4]
   if redis.call("HEXISTS", room, "epoch") == 0 then return state(id) end
-  if forked(id, known) then begin_anew(seq) end
+  -- In another epoch its knowledge is void, and whoever is there already need not come anew once more.
+  if of == epoch() and forked(id, known) then begin_anew(seq) end
   return state(id)
 end
 

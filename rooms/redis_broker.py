@@ -217,7 +217,8 @@ class RedisBroker:
             self._undone[address, member.id, member.seat] = None
 
     async def _state(self, track: Track) -> Answer:
-        return await self._command(track.address, "state", track.seq, track.last, track.chain)
+        known = track.seq, track.last, track.chain, to_base64url(track.epoch)
+        return await self._command(track.address, "state", *known)
 
     def _arm(self) -> None:
         self._timer = self._clock.call_later(self._lease / RENEWALS / TICKS, self._renew)
