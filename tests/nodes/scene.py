@@ -1,4 +1,4 @@
-"""Talkers in rooms on several nodes, and what must hold of all of them in the end, whatever has happened; knows no fault."""
+"""Talkers in rooms on several nodes, and what must hold of all of them in the end, whatever happens; knows no fault."""
 
 import asyncio
 import os
@@ -18,6 +18,8 @@ from tests.reference import Room, unb64
 
 TALKERS, ROOMS = 6, 2
 PATIENCE = 20.0
+FEW = 6
+"""Messages that a Redis which is killed has said it has, and may not have told every node: one of each talker."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,8 @@ class Row:
     def __str__(self) -> str:
         order = "one order" if self.in_order else "NO ORDER"
         return (
-            f"{self.fault}: {self.clients} clients, {self.messages} messages, {self.messages / self.seconds:.0f} a second; "
-            f"{self.lost} lost, {self.doubled} doubled, {order}; recovered in {self.recovered:.1f} s"
+            f"{self.fault}: {self.clients} clients, {self.messages} messages, {self.messages / self.seconds:.0f} a "
+            f"second; {self.lost} lost, {self.doubled} doubled, {order}; recovered in {self.recovered:.1f} s"
         )
 
 
@@ -115,7 +117,7 @@ class Scene:
         return row
 
     def nobody_noticed(self, *leavers: Talker) -> None:
-        """Of comings and goings those who have been connected all the time know nothing but that these have left, once."""
+        """Of comings and goings those who were connected all the time know nothing but that these have left, once."""
         steady = [talker for talker in self.staying if talker.lives == 1]
         for talker in steady:
             gone = [other.member for other in leavers if other.room is talker.room]
@@ -189,8 +191,8 @@ def _doubled(talker: Talker) -> int:
 
 
 def _one_order(room: list[Talker]) -> bool:
-    """Whether all have seen, within each history, the same under the same number, and numbers that grow; nobody goes back
-    to a history that is over; and what one has said comes in the order of saying."""
+    """Whether all have seen, within each history, the same under the same number, and numbers that grow; nobody goes
+    back to a history that is over; and what one has said comes in the order of saying."""
     known: dict[tuple[str, int], str] = {}
     places = {said.digest: (talker.name, at) for talker in room for at, said in enumerate(talker.said)}
     for talker in room:

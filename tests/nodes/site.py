@@ -50,8 +50,8 @@ class Node:
         return f"http://127.0.0.1:{self.port}"
 
     async def start(self) -> None:
-        """Returns when it is open; begun again, as a service is, where Redis is away. A node that comes again is another
-        one for the others."""
+        """Returns when it is open; begun again, as a service is, where Redis is away. A node that comes again is
+        another one for the others."""
         assert self._served is None
         async with asyncio.timeout(START_SECONDS):
             while self._served is None:
@@ -118,7 +118,7 @@ class Site:
 
 
 @asynccontextmanager
-async def site(*stores: int, direct: bool = False, **settings: Any) -> AsyncIterator[Site]:
+async def site(*stores: int, direct: bool = False, **settings: float) -> AsyncIterator[Site]:
     """Nodes over the Redis servers at these ports. `direct`: without lines, for servers that name each other.
     `settings`: other than SETTINGS."""
     async with AsyncExitStack() as stack:

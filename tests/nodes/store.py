@@ -1,4 +1,4 @@
-"""A redis-server process that tests kill and start again, on the same port and folder; knows nothing of what is in it."""
+"""A redis-server process that tests kill and start again, on the same port and folder; knows not what it holds."""
 
 import asyncio
 import shutil
@@ -62,7 +62,7 @@ class Store:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
-    async def ask(self, *words: str | int) -> Any:
+    async def ask(self, *words: str | int) -> Any:  # noqa: ANN401 - as Redis answers
         return await asyncio.to_thread(self._ask, *words)
 
     def _start(self) -> None:
@@ -81,7 +81,7 @@ class Store:
         except redis.ConnectionError:  # or BusyLoadingError, which is one
             return False
 
-    def _ask(self, *words: str | int) -> Any:
+    def _ask(self, *words: str | int) -> Any:  # noqa: ANN401
         with redis.Redis(port=self.port, socket_timeout=PATIENCE) as client:
             return client.execute_command(*words)
 
@@ -121,7 +121,7 @@ async def cluster() -> AsyncIterator[list[Store]]:
             await masters[0].ask("CLUSTER", "MEET", "127.0.0.1", master.port, bus)
         async with asyncio.timeout(PATIENCE):
             for master in masters:
-                while not await _knows_all(master):
+                while not await _knows_all(master):  # noqa: ASYNC110 - it tells nobody
                     await asyncio.sleep(0.05)
         yield masters
 
@@ -133,4 +133,4 @@ async def _knows_all(master: Store) -> bool:
         if isinstance(info, dict)
         else dict(line.split(":", 1) for line in info.decode().splitlines() if ":" in line)
     )
-    return said["cluster_state"] == "ok" and said["cluster_slots_assigned"] == str(SLOTS)
+    return bool(said["cluster_state"] == "ok" and said["cluster_slots_assigned"] == str(SLOTS))

@@ -1,33 +1,26 @@
-"""One who talks all the time, as a tab of ours does: a message at a time, the same bytes again until they come back in the
-feed, and after a broken line in by another door, asking for what was missed. Keeps what it has seen; judges nothing."""
+"""One who talks all the time, as a tab of ours does: a message at a time, the same bytes again until they come back in
+the feed, and after a broken line in by another door, asking for what was missed. Keeps what it sees; judges nothing."""
 
 import asyncio
 import hashlib
 import random
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar, cast
+from typing import cast
 
 import socketio
 
-from tests.client import Client, Object, now
+from tests.client import Object, now
+from tests.nodes.life import ANSWER_SECONDS, ENTER_SECONDS, Gone, Life
 from tests.reference import Json, Room, Signer, b64, seal_content, unb64
-from tests.reference_join import ServerKey, Since
+from tests.reference_join import Since
 
-ANSWER_SECONDS = 4.0
-ENTER_SECONDS = 5.0
 FEED_SECONDS = 3.0
-"""What the page waits for these, made shorter, so that a test need not be long."""
+"""What the page waits for a message to come back, made shorter."""
 AGAIN_SECONDS = (0.2, 0.4)
 PAUSE_SECONDS = (0.0, 0.05)
-
-T = TypeVar("T")
-
-
-class Gone(Exception):
-    """The line has broken, or nobody is at its other end."""
 
 
 class Bell:
@@ -71,64 +64,9 @@ class Said:
     acked: float | None = None
 
 
-class _Life(Client):
-    """One connection of a talker, from connecting to its end."""
-
-    def __init__(self, talker: "Talker", url: str) -> None:
-        super().__init__(url, signer=talker.signer)
-        self.gone = asyncio.Event()
-        self.ended = False
-        self._talker = talker
-
-    async def enter(self, room: Room, name: str, site: bytes, since: Since | None) -> Object:
-        self.site = site
-        await self.line.connect(self.url, transports=["websocket"], wait_timeout=ENTER_SECONDS)
-        self.server_key = ServerKey.from_pem(cast(str, await self.or_gone(self.hears("send_public_key"))))
-        return await self.or_gone(self.join(room, name, since=since))
-
-    async def or_gone(self, waited: Awaitable[T]) -> T:
-        """Raises Gone where the line breaks meanwhile."""
-        task, gone = asyncio.ensure_future(waited), asyncio.ensure_future(self.gone.wait())
-        try:
-            await asyncio.wait((task, gone), return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise Gone
-            return task.result()
-        finally:
-            task.cancel()
-            gone.cancel()
-            await asyncio.gather(task, gone, return_exceptions=True)
-
-    async def asks(self, event: str, body: bytes = b"") -> Object:
-        """Raises Gone, also where nobody answers."""
-        try:
-            async with asyncio.timeout(self._talker.answer_seconds):
-                return await self.or_gone(self.request(event, body))
-        except (TimeoutError, socketio.exceptions.SocketIOError) as error:
-            raise Gone from error
-
-    def hang_up(self) -> None:
-        """Without a word."""
-        connection = self.line.eio.ws and self.line.eio.ws._response.connection
-        if connection and connection.transport:
-            self.crash()
-        self.gone.set()
-
-    def _hear(self, event: str, *args: Json) -> None:
-        super()._hear(event, *args)
-        if event == "disconnect":
-            self.ended = args[0] == self.line.reason.SERVER_DISCONNECT
-            self.gone.set()
-        elif not self.gone.is_set():
-            self._talker.hear(event, cast(Object, args[0]) if args else {})
-
-    def _look_at(self, said: Object) -> None:
-        """What is sealed stays so: it is enough to know that it is the same."""
-
-
 class Talker:
-    """`door`: where to connect, each time. `first`: and the first time. `since`: when it first got in. `staying`: it has not
-    left. `lives`: how often it got in."""
+    """`door`: where to connect. `first`: and the first time. `since`: when it first got in. `staying`: it has
+    not left. `lives`: how often it got in."""
 
     def __init__(self, name: str, room: Room, site: bytes, door: Callable[[], str], first: str, bell: Bell) -> None:
         self.name, self.room, self.signer = name, room, Signer.generate()
@@ -147,7 +85,7 @@ class Talker:
         self.site, self.door = site, door
         self._first, self._bell = first, bell
         self._chance = random.Random(name)  # noqa: S311 - the same again
-        self._life: _Life | None = None
+        self._life: Life | None = None
         self._epoch, self._last = "", 0
         self._skipped: list[tuple[str, int, int]] = []
         self._seq, self._prev = 0, ""
@@ -229,7 +167,7 @@ class Talker:
             url = self.door()
 
     async def _one_life(self, url: str) -> None:
-        life = _Life(self, url)
+        life = Life(url, self.signer, self.hear)
         since = Since(unb64(self._epoch), self._last) if self._epoch else None
         try:
             async with asyncio.timeout(ENTER_SECONDS):
@@ -275,10 +213,10 @@ class Talker:
         self._seq, self._prev = self._seq + 1, sealed.payload_digest
         return Said(sealed.data, sealed.digest, time.monotonic())
 
-    async def _send(self, life: _Life, said: Said) -> None:
+    async def _send(self, life: Life, said: Said) -> None:
         """Once more. Returns when there is something to be done about it."""
         try:
-            answer = await life.asks("send_message", said.data)
+            answer = await life.asks("send_message", said.data, self.answer_seconds)
         except Gone:
             life.hang_up()
             return

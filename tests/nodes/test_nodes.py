@@ -39,8 +39,11 @@ async def _killed(*, quiet: bool) -> Row:
 
 async def _frozen(*, patient: bool) -> Row:
     """`patient`: clients wait for longer than the node is frozen, and do not know of it."""
-    pings = {"ping_timeout": 30} if patient else {}
-    async with stores(1) as [redis], site(redis.port, **pings) as nodes, gathering(nodes) as scene:
+    async with (
+        stores(1) as [redis],
+        site(redis.port, ping_timeout=30 if patient else 4) as nodes,
+        gathering(nodes) as scene,
+    ):
         leaver, comer = scene.on(1)
         if patient:
             comer.answer_seconds = 30

@@ -5,15 +5,11 @@ import time
 
 import pytest
 
-from tests.nodes.scene import Row, gathering, record
+from tests.nodes.scene import FEW, Row, gathering, record
 from tests.nodes.site import LEASE, site
 from tests.nodes.store import KEPT, stores
 
 pytestmark = pytest.mark.timeout(60)
-
-
-FEW = 6
-"""Messages that a Redis which is killed has said it has, and may not have told every node: one on its way of each talker."""
 
 
 async def _restarted(*, kept: bool, away: float) -> Row:
