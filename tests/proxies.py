@@ -1,4 +1,4 @@
-"""Starts the reverse proxies of config/ for real, with their ports, certificate and upstreams replaced; knows no test."""
+"""Starts the reverse proxies of config/ for real, with other ports, certificate and upstreams in them; knows no test."""
 
 import http.client
 import os

@@ -1,5 +1,5 @@
-"""The systemd units, for one process and for several: systemd itself finds nothing wrong with them, and little that they
-expose."""
+"""The systemd units, for one process and for several: systemd itself finds nothing wrong with them, and little that is
+exposed by them."""
 
 import asyncio
 import re
