@@ -1,15 +1,18 @@
-"""Starts several servers over one Redis, each at a port that it keeps, and ends one of them in whatever way; knows no
-proxy and no test."""
+"""Starts several servers over one Redis, each at a port that it keeps, and ends one of them in whatever way; knows one
+proxy, which deals requests out to them by turns, and no test."""
 
 import asyncio
 import http.client
 import signal
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
 
 import socketio
 
 from tests.client import PATIENCE, Client
+from tests.proxies import Proxy, nginx, running
 from tests.redis_server import redis_server
 from tests.serving import Served, kept_port, serve
 
@@ -21,6 +24,11 @@ class Nodes:
         self.ports = ports
         self._settings = settings
         self._running: dict[int, tuple[ExitStack, Served]] = {}
+
+    @property
+    def places(self) -> dict[str, str]:
+        """By those of the examples in config/, theirs."""
+        return {f"127.0.0.1:500{1 + number}": f"127.0.0.1:{port}" for number, port in enumerate(self.ports)}
 
     def start(self, number: int) -> None:
         stack = ExitStack()
@@ -73,6 +81,15 @@ def nodes(count: int = 2, **settings: str | float | tuple[float, float]) -> Iter
         yield house
 
 
+@contextmanager
+def by_turns(tmp: Path) -> Iterator[Proxy]:
+    """Two nodes and what stands in front of them. `tmp`: a folder for it."""
+    with nodes(behind_proxy=True) as house:
+        sticky = "    hash $chatsite_client consistent;\n"
+        with running(nginx, "nginx-nodes.conf", {**house.places, sticky: ""}, tmp) as proxy:
+            yield proxy
+
+
 def key_of(client: Client) -> str:
     """The key that the node has shown which this client is at: each has its own."""
     return str(client.all("send_public_key")[-1])
@@ -91,8 +108,10 @@ async def returned(gone: Client, **options: object) -> Client:
     """The same person on a new line, as soon as there is one: joined anew, and told what it has missed."""
     await gone.hears("disconnect")
     await gone.close()
-    async with asyncio.timeout(PATIENCE):
-        while not await connected(fresh := Client(gone.url, signer=gone.signer, **options)):  # type: ignore[arg-type]
-            await asyncio.sleep(0.05)
+    ends = time.monotonic() + PATIENCE
+    fresh = Client(gone.url, signer=gone.signer, **options)  # type: ignore[arg-type]
+    while not await connected(fresh):
+        assert time.monotonic() < ends, "there is no way back"
+        fresh = Client(gone.url, signer=gone.signer, **options)  # type: ignore[arg-type]
     assert await fresh.join(gone.room, gone.username, since=gone.place) == {"member": gone.member}
     return fresh

@@ -1,4 +1,4 @@
-"""Starts the reverse proxies of config/ for real, with other ports, certificate and upstreams in them; knows no test."""
+"""Starts the reverse proxies of config/ for real, at other ports and with another certificate; knows no test."""
 
 import http.client
 import os
@@ -17,6 +17,7 @@ from tests.programs import ROOT
 from tests.serving import kept_port
 
 SECONDS = 20.0
+CERTIFICATE = "own.pem"
 
 NGINX = """
 daemon off;
@@ -53,18 +54,19 @@ class Answer:
 
 @dataclass(frozen=True)
 class Proxy:
-    """One that runs: https at `port`, http at `plain`."""
+    """One that runs: https at `port`, http at `plain`. `certificate`: its own, made by itself."""
 
     name: str
     port: int
     plain: int
+    certificate: Path
 
     @property
     def url(self) -> str:
         return f"https://localhost:{self.port}"
 
-    def asked(self, path: str = "/", *, source: str = "127.0.0.1", **headers: str) -> Answer:
-        """A GET on a connection of its own; `_` in the names of headers stands for `-`."""
+    def asked(self, path: str = "/", body: bytes | None = None, *, source: str = "127.0.0.1", **headers: str) -> Answer:
+        """A GET, or a POST of this body, on a connection of its own; `_` in the names of headers stands for `-`."""
         line = http.client.HTTPSConnection(
             "localhost",
             self.port,
@@ -73,7 +75,8 @@ class Proxy:
             timeout=SECONDS,
         )
         try:
-            line.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
+            named = {name.replace("_", "-"): value for name, value in headers.items()}
+            line.request("GET" if body is None else "POST", path, body, named)
             answer = line.getresponse()
             return Answer(answer.status, answer.headers, answer.read())
         finally:
@@ -141,14 +144,14 @@ def running(make: Make, example: str, changes: Mapping[str, str], tmp: Path) -> 
                     assert process.poll() is None, said.read()
                     assert time.monotonic() < deadline, said.read()
                     time.sleep(0.1)
-            yield Proxy(make.__name__, port, plain)
+            yield Proxy(make.__name__, port, plain, tmp / CERTIFICATE)
         finally:
             process.terminate()
             process.wait(SECONDS)
 
 
 def _certificate(tmp: Path) -> Path:
-    pem = tmp / "own.pem"
+    pem = tmp / CERTIFICATE
     pem.write_text(state._make("localhost"))
     return pem
 

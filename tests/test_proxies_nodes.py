@@ -40,10 +40,12 @@ each_transport = pytest.mark.parametrize("transport", TRANSPORTS)
 @pytest.fixture(scope="module", params=EXAMPLES)
 def pair(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Proxy, Nodes]]:
     make, example, hurry = EXAMPLES[request.param]
-    with nodes(behind_proxy=True, proxies="127.0.0.1", connections_per_address=2) as house:
-        places = {f"127.0.0.1:500{1 + number}": f"127.0.0.1:{port}" for number, port in enumerate(house.ports)}
-        with running(make, example, {**places, **hurry}, tmp_path_factory.mktemp(request.param)) as proxy:
-            yield proxy, house
+    tmp = tmp_path_factory.mktemp(request.param)
+    with (
+        nodes(behind_proxy=True, proxies="127.0.0.1", connections_per_address=2) as house,
+        running(make, example, {**house.places, **hurry}, tmp) as proxy,
+    ):
+        yield proxy, house
 
 
 @pytest.fixture
@@ -82,7 +84,7 @@ async def all_reached(proxy: Proxy, house: Nodes) -> list[str]:
 
 
 async def one_at_each(proxy: Proxy, house: Nodes, transport: str) -> list[Client]:
-    """Who has come to the nodes through the proxy, by the node's number; each who polls from an address of their own."""
+    """Who has come to the nodes through the proxy, by the node's number; who polls from an own address."""
     keys = await house.keys()
     sources = itertools.cycle(await all_reached(proxy, house))
     found: dict[int, Client] = {}
