@@ -1,7 +1,6 @@
 """Starts several servers over one Redis, each at a port that it keeps, and ends one of them in whatever way; knows one
 proxy, which deals requests out to them by turns, and no test."""
 
-import asyncio
 import http.client
 import signal
 import time
