@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.client import PATIENCE, Client
-from tests.nodes import Nodes, connected, key_of, nodes, returned
+from tests.turns import Nodes, connected, key_of, nodes, returned
 from tests.proxies import Proxy, caddy, haproxy, nginx, running
 from tests.reference import Room
 

@@ -6,8 +6,8 @@ import pytest
 
 from tests.client import talking
 from tests.e2e.pages import Guest, Visits
-from tests.nodes import by_turns
 from tests.proxies import Proxy
+from tests.turns import by_turns
 
 
 @pytest.fixture(scope="module")

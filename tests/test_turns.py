@@ -15,11 +15,11 @@ import socketio
 from tests.client import PATIENCE, Client
 from tests.clients.official import Wish, opened
 from tests.clients.scripts import NodeHome
-from tests.nodes import by_turns, connected, key_of, returned
 from tests.proxies import Proxy
 from tests.redis_server import redis_server
 from tests.reference import Room
 from tests.serving import NotServed, Served, serve
+from tests.turns import by_turns, connected, key_of, returned
 
 POLLING = "/socket.io/?EIO=4&transport=polling"
 TRIES = 3
