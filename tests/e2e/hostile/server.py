@@ -19,9 +19,9 @@ from handlers.assets import read_assets
 from handlers.connection import Connection, Transport
 from protocol import Frame, Json
 from protocol.session import CloseReason, Via
+from rooms.broker import MemoryBroker
 from rooms.guest import Guest
 from rooms.hub import encode_event
-from rooms.broker import MemoryBroker
 from rooms.kept import KeptRoom
 from rooms.model import Entry, MemberId, RoomAddress
 from settings import Settings
