@@ -12,9 +12,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.client import PATIENCE, Client
-from tests.turns import Nodes, connected, key_of, nodes, returned
 from tests.proxies import Proxy, caddy, haproxy, nginx, running
 from tests.reference import Room
+from tests.turns import Nodes, connected, key_of, nodes, returned
 
 SPOOFED = "203.0.113.9"
 POLLING = "/socket.io/?EIO=4&transport=polling"
