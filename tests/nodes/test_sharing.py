@@ -102,7 +102,7 @@ def test_an_address_has_one_rate_on_all_nodes_together() -> None:
     async def scene(urls: list[str]) -> int:
         return sum(await asyncio.gather(*map(talk, urls)))
 
-    settings = {"events_per_connection": (1e6, 1e6), "refusals_per_connection": (1e6, 1e6)}
+    settings: dict[str, Any] = {"events_per_connection": (1e6, 1e6), "refusals_per_connection": (1e6, 1e6)}
     with nodes(events_per_address=(rate, burst), **settings) as served:
         taken = asyncio.run(scene([node.url for node in served]))
     # Each node grants its burst before it has heard of the other; if they never heard, it would be twice the rate.

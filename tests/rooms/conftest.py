@@ -29,7 +29,8 @@ async def _and_close(pyfuncitem: pytest.Function, arguments: dict[str, Any]) -> 
     try:
         await pyfuncitem.obj(**arguments)
     finally:
-        for broker in pyfuncitem.funcargs.get("made", []):
+        made: Any = pyfuncitem.funcargs.get("made", [])
+        for broker in made:
             await broker.close()
 
 

@@ -1,4 +1,4 @@
-"""Several nodes on one Redis: one order, no ghosts, gaps that are filled, and nobody who is told of what did not happen."""
+"""Several nodes on one Redis: one order, no ghosts, gaps that are filled; nobody is told of what did not happen."""
 
 import asyncio
 import hashlib
@@ -55,7 +55,8 @@ class Node:
             try:
                 return await self.say(name, text)
             except Refused as refused:
-                assert refused.code is ErrorCode.UNAVAILABLE
+                if refused.code is not ErrorCode.UNAVAILABLE:
+                    raise
                 await asyncio.sleep(0.05)
 
     @property
@@ -65,7 +66,7 @@ class Node:
     @property
     def told(self) -> list[tuple[str, str]]:
         """Who came and went."""
-        told = []
+        told: list[tuple[str, str]] = []
         for event in self.events:
             match event:
                 case Joined(_, member):
@@ -121,7 +122,7 @@ async def test_a_gap_is_filled(redis_url: str) -> None:
     admin = redis.asyncio.Redis.from_url(redis_url)
     for number in range(60):
         if number % 10 == 5:
-            await admin.execute_command("CLIENT", "KILL", "TYPE", "pubsub")
+            await admin.client_kill_filter(_type="pubsub")
         await one.insist("eve", f"gap {number}")
         await two.insist("fay", f"other {number}")
     await until(lambda: len(one.posted) == len(two.posted) == 120)
