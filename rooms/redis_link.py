@@ -148,8 +148,7 @@ class Link:
                 task.result()
         finally:
             for connection in (commands, feed):
-                with contextlib.suppress(RedisError, OSError):
-                    await connection.disconnect(nowait=True)
+                await hang_up(connection)
 
     def _end(self) -> None:
         """Whoever waits is told."""
@@ -248,6 +247,15 @@ async def _reply(connection: AbstractConnection) -> Any:
         return await connection.read_response(timeout=math.inf, disconnect_on_error=False)
     except ResponseError as error:
         return error
+
+
+async def hang_up(connection: AbstractConnection) -> None:
+    """Without a goodbye: that of TLS waits for the other side's, and would outlive the loop."""
+    writer = connection._writer  # noqa: SLF001 - the library closes politely only
+    if writer is not None:
+        writer.transport.abort()
+    with contextlib.suppress(RedisError, OSError):
+        await connection.disconnect(nowait=True)
 
 
 def report(task: "asyncio.Future[Any]") -> None:

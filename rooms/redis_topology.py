@@ -16,7 +16,7 @@ from redis.asyncio.connection import AbstractConnection, Connection, parse_url
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptError, RedisError, TryAgainError
 
-from rooms.redis_link import SECONDS, Away, Link, Pair, Word
+from rooms.redis_link import SECONDS, Away, Link, Pair, Word, hang_up
 
 logger = logging.getLogger(__name__)
 
@@ -202,8 +202,7 @@ class Topology:
             except (Away, RedisError, OSError, TimeoutError) as error:
                 why = error
             finally:
-                with contextlib.suppress(RedisError, OSError):
-                    await connection.disconnect(nowait=True)
+                await hang_up(connection)
         raise Away(str(why) or type(why).__name__) from why
 
     def _broken(self, why: Exception) -> None:
