@@ -7,12 +7,12 @@ import contextlib
 import logging
 import math
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import AskError, ClusterDownError, ReadOnlyError, RedisError, ResponseError, TryAgainError
 
 logger = logging.getLogger(__name__)
 
@@ -35,16 +35,22 @@ class Unanswered(Away):
     """It was asked, and then it went away: what it was asked may have happened."""
 
 
+ELSEWHERE = (AskError, ClusterDownError, TryAgainError)
+"""How a server of a cluster says that what it was asked about is not its own now; MOVED is a kind of ASK there."""
+
+
 class Link:
     """`make`: two connections to where the server is by now, not yet connected; raises Away. `heard`: gets what is said
     on a channel. `sure`: is told of each channel that from now on nothing is missed on, the first time and after each
-    break. `broken`: is told when the link has come to an end, or could not be made, and why. None of them may wait."""
+    break. `moved`: is told of each channel that is not this server's any more, and is not subscribed here from then on.
+    `broken`: is told when the link has come to an end, or could not be made, and why. None of them may wait."""
 
     def __init__(
         self,
         make: Callable[[], Awaitable[Pair]],
         heard: Callable[[bytes, bytes], None],
         sure: Callable[[bytes], None],
+        moved: Callable[[bytes], None],
         broken: Callable[[Exception], None],
         *,
         sharded: bool,
@@ -52,15 +58,17 @@ class Link:
         self._make = make
         self._heard = heard
         self._sure = sure
+        self._moved = moved
         self._broken = broken
         self._prefix = "S" if sharded else ""
         self._channels: set[bytes] = set()
-        self._leaving: Counter[bytes] = Counter()
         self._commands: AbstractConnection | None = None
         self._feed: AbstractConnection | None = None
         self._unsent: deque[tuple[tuple[Word, ...], asyncio.Future[Any]]] = deque()
         self._sent: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._orders: deque[tuple[str, bytes]] = deque()
+        self._given: deque[tuple[str, bytes]] = deque()
+        """Orders that have gone out and are not answered yet."""
         self._broke = False
         self._since = 0.0
         self._news = asyncio.Event()
@@ -104,7 +112,6 @@ class Link:
 
     def _order(self, what: str, channel: bytes) -> None:
         if self._feed is not None:
-            self._leaving[channel] += what == "UNSUBSCRIBE"
             self._orders.append((self._prefix + what, channel))
             self._ordered.set()
 
@@ -130,8 +137,8 @@ class Link:
         commands, feed = await self._make()
         try:
             async with asyncio.timeout(SECONDS):
-                await commands.connect()
-                await feed.connect()
+                await commands.connect()  # type: ignore[no-untyped-call]
+                await feed.connect()  # type: ignore[no-untyped-call]
             self._commands, self._feed = commands, feed
             self._since = asyncio.get_running_loop().time()
             self._orders.extend((f"{self._prefix}SUBSCRIBE", channel) for channel in self._channels)
@@ -158,7 +165,7 @@ class Link:
         self._sent.clear()
         self._unsent.clear()
         self._orders.clear()
-        self._leaving.clear()
+        self._given.clear()
         for futures, error in ((unanswered, Unanswered), (unsent, Away)):
             for future in futures:
                 if not future.done():
@@ -171,7 +178,8 @@ class Link:
             await self._news.wait()
             self._news.clear()
             while self._unsent:
-                batch, now = [], asyncio.get_running_loop().time()
+                batch: list[tuple[Word, ...]] = []
+                now = asyncio.get_running_loop().time()
                 while self._unsent and len(batch) < BURST:
                     words, future = self._unsent.popleft()
                     batch.append(words)
@@ -209,6 +217,7 @@ class Link:
             self._ordered.clear()
             while self._orders:
                 orders = [self._orders.popleft() for _ in range(min(BURST, len(self._orders)))]
+                self._given.extend(orders)
                 async with asyncio.timeout(SECONDS):
                     await feed.send_packed_command(feed.pack_commands(orders), check_health=False)
 
@@ -225,20 +234,30 @@ class Link:
                 await feed.send_packed_command(feed.pack_command("PING"), check_health=False)
                 continue
             pinged = False
-            match said:
-                case [b"message" | b"smessage", bytes(channel), bytes(data)]:
-                    self._heard(channel, data)
-                case [b"subscribe" | b"ssubscribe", bytes(channel), _]:
-                    if channel in self._channels:
-                        self._sure(channel)
-                case [b"unsubscribe" | b"sunsubscribe", bytes(channel), _]:
-                    if not self._leaving[channel]:
-                        raise Away  # the channel has moved to another server
-                    self._leaving[channel] -= 1
-                    if not self._leaving[channel]:
-                        del self._leaving[channel]
-                case ResponseError():
-                    raise said
+            self._said(said)
+
+    def _said(self, said: Any) -> None:
+        match said:
+            case [b"message" | b"smessage", bytes(channel), bytes(data)]:
+                self._heard(channel, data)
+            case [b"subscribe" | b"ssubscribe", bytes(channel), _]:
+                self._given.popleft()
+                if channel in self._channels:
+                    self._sure(channel)
+            case [b"unsubscribe" | b"sunsubscribe", bytes(channel), _]:
+                if self._given and self._given[0] == (f"{self._prefix}UNSUBSCRIBE", channel):
+                    self._given.popleft()
+                else:  # nobody has asked: its slot has gone to another server
+                    self._gone(channel)
+            case ResponseError() if isinstance(said, ELSEWHERE) and self._given:
+                self._gone(self._given.popleft()[1])
+            case ResponseError():
+                raise said
+
+    def _gone(self, channel: bytes) -> None:
+        if channel in self._channels:
+            self._channels.discard(channel)
+            self._moved(channel)
 
 
 async def _reply(connection: AbstractConnection) -> Any:
