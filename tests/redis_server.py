@@ -87,7 +87,8 @@ def started(*arguments: str, user: str = "", password: str = "", tls: bool = Fal
     spoken to by TLS alone, with a certificate of its own that the URL names."""
     with kept_port() as port, tempfile.TemporaryDirectory(prefix="chatsite-redis-") as name:
         folder = Path(name)
-        query, kind = {}, ("--port", str(port))
+        query: dict[str, str] = {}
+        kind: tuple[str, ...] = ("--port", str(port))
         if tls:
             pem = folder / "own.pem"
             pem.write_text(state._make(LOCALHOST))
