@@ -6,12 +6,12 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
-from redis.exceptions import ReadOnlyError, RedisError, ResponseError
+from redis.exceptions import AskError, ClusterDownError, ReadOnlyError, RedisError, ResponseError, TryAgainError
 
 logger = logging.getLogger(__name__)
 
@@ -34,35 +34,44 @@ class Unanswered(Away):
     """It was asked, and then it went away: what it was asked may have happened."""
 
 
+ELSEWHERE = (AskError, ClusterDownError, TryAgainError)
+"""How a server of a cluster says that what it was asked about is not its own now; MOVED is a kind of ASK there."""
+
+
 class Link:
     """`make`: two connections to where the server is by now, not yet connected; raises Away. `heard`: gets what is said
     on a channel. `sure`: is told of each channel that from now on nothing is missed on, the first time and after each
-    break. `broken`: is told when the link has come to an end, or could not be made. None of them may wait."""
+    break. `moved`: is told of each channel that is not this server's any more, and is not subscribed here from then on.
+    `broken`: is told when the link has come to an end, or could not be made, and why. None of them may wait."""
 
     def __init__(
         self,
         make: Callable[[], Awaitable[Pair]],
         heard: Callable[[bytes, bytes], None],
         sure: Callable[[bytes], None],
-        broken: Callable[[], None],
+        moved: Callable[[bytes], None],
+        broken: Callable[[Exception], None],
         *,
         sharded: bool,
     ) -> None:
         self._make = make
         self._heard = heard
         self._sure = sure
+        self._moved = moved
         self._broken = broken
         self._prefix = "S" if sharded else ""
         self._channels: set[bytes] = set()
-        self._leaving: Counter[bytes] = Counter()
         self._commands: AbstractConnection | None = None
         self._feed: AbstractConnection | None = None
         self._unsent: deque[tuple[tuple[Word, ...], asyncio.Future[Any]]] = deque()
         self._sent: deque[tuple[float, asyncio.Future[Any]]] = deque()
         self._orders: deque[tuple[str, bytes]] = deque()
+        self._given: deque[tuple[str, bytes]] = deque()
+        """Orders that have gone out and are not answered yet."""
         self._broke = False
         self._since = 0.0
-        self._away = False
+        self._away = ""
+        """Why, as long as it is."""
         self._news = asyncio.Event()
         self._ordered = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
@@ -104,7 +113,6 @@ class Link:
 
     def _order(self, what: str, channel: bytes) -> None:
         if self._feed is not None:
-            self._leaving[channel] += what == "UNSUBSCRIBE"
             self._orders.append((self._prefix + what, channel))
             self._ordered.set()
 
@@ -118,7 +126,7 @@ class Link:
                 self._broke = self._broke or self._commands is not None
                 self._end()
                 self._complain(error)
-                self._broken()
+                self._broken(error)
             finally:
                 self._end()
             if asyncio.get_running_loop().time() - began > 2 * LONGEST_WAIT:
@@ -136,7 +144,7 @@ class Link:
             self._commands, self._feed = commands, feed
             self._since = asyncio.get_running_loop().time()
             if self._away:
-                self._away = False
+                self._away = ""
                 logger.warning("Redis is there again")
             self._orders.extend((f"{self._prefix}SUBSCRIBE", channel) for channel in self._channels)
             self._ordered.set()
@@ -152,14 +160,14 @@ class Link:
                 task.result()
         finally:
             for connection in (commands, feed):
-                with contextlib.suppress(RedisError, OSError):
-                    await connection.disconnect(nowait=True)
+                await hang_up(connection)
 
     def _complain(self, error: Exception) -> None:
-        """Once, and not with each attempt."""
-        if not self._away:
-            self._away = True
-            logger.warning("Redis is away: %s", type(error).__name__)
+        """Once for each reason, and not with each attempt."""
+        why = type(error.__cause__ or error).__name__
+        if why != self._away:
+            self._away = why
+            logger.warning("Redis is away: %s", why)
 
     def _end(self) -> None:
         """Whoever waits is told."""
@@ -169,7 +177,7 @@ class Link:
         self._sent.clear()
         self._unsent.clear()
         self._orders.clear()
-        self._leaving.clear()
+        self._given.clear()
         for futures, error in ((unanswered, Unanswered), (unsent, Away)):
             for future in futures:
                 if not future.done():
@@ -221,6 +229,7 @@ class Link:
             self._ordered.clear()
             while self._orders:
                 orders = [self._orders.popleft() for _ in range(min(BURST, len(self._orders)))]
+                self._given.extend(orders)
                 async with asyncio.timeout(SECONDS):
                     await feed.send_packed_command(feed.pack_commands(orders), check_health=False)
 
@@ -235,26 +244,32 @@ class Link:
                     raise
                 pinged = True
                 await feed.send_packed_command(feed.pack_command("PING"), check_health=False)
-            else:
-                pinged = False
-                self._hear(said)
+                continue
+            pinged = False
+            self._said(said)
 
-    def _hear(self, said: Any) -> None:
-        """Raises Away where the channel is no longer here, and ResponseError."""
+    def _said(self, said: Any) -> None:
         match said:
             case [b"message" | b"smessage", bytes(channel), bytes(data)]:
                 self._heard(channel, data)
             case [b"subscribe" | b"ssubscribe", bytes(channel), _]:
+                self._given.popleft()
                 if channel in self._channels:
                     self._sure(channel)
             case [b"unsubscribe" | b"sunsubscribe", bytes(channel), _]:
-                if not self._leaving[channel]:
-                    raise Away  # the channel has moved to another server
-                self._leaving[channel] -= 1
-                if not self._leaving[channel]:
-                    del self._leaving[channel]
+                if self._given and self._given[0] == (f"{self._prefix}UNSUBSCRIBE", channel):
+                    self._given.popleft()
+                else:  # nobody has asked: its slot has gone to another server
+                    self._gone(channel)
+            case ResponseError() if isinstance(said, ELSEWHERE) and self._given:
+                self._gone(self._given.popleft()[1])
             case ResponseError():
                 raise said
+
+    def _gone(self, channel: bytes) -> None:
+        if channel in self._channels:
+            self._channels.discard(channel)
+            self._moved(channel)
 
 
 async def _reply(connection: AbstractConnection) -> Any:
@@ -263,6 +278,15 @@ async def _reply(connection: AbstractConnection) -> Any:
         return await connection.read_response(disconnect_on_error=False)
     except ResponseError as error:
         return error
+
+
+async def hang_up(connection: AbstractConnection) -> None:
+    """Without a goodbye: that of TLS waits for the other side's, and would outlive the loop."""
+    writer = connection._writer  # noqa: SLF001 - the library closes politely only
+    if writer is not None:
+        writer.transport.abort()
+    with contextlib.suppress(RedisError, OSError):
+        await connection.disconnect(nowait=True)
 
 
 def report(task: "asyncio.Future[Any]") -> None:

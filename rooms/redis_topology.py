@@ -6,24 +6,23 @@ What is asked goes to one server at a time and is never asked twice but where th
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-from urllib.parse import urlsplit, urlunsplit
+from typing import Any, TypeVar
 
-from redis.asyncio.connection import AbstractConnection, Connection, parse_url
+from redis.asyncio.connection import AbstractConnection, Connection
 from redis.crc import key_slot
 from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptError, RedisError, TryAgainError
 
-from rooms.redis_link import SECONDS, Away, Link, Pair, Word
+from rooms.redis_link import SECONDS, Away, Link, Pair, Word, hang_up
+from rooms.redis_url import Address, Source
 
 SHARDED_SINCE = 7
 """The version that knows channels of one shard. Before, a cluster tells every server everything."""
 REFRESH_SECONDS = 0.5
 """Between two looks at a cluster's topology."""
-SENTINEL_PORT = 26379
 
-Address = tuple[str, int]
+Told = TypeVar("Told")
 
 
 @dataclass(slots=True, eq=False)
@@ -35,8 +34,7 @@ class Script:
 
 
 class Topology:
-    """`url`: `redis://`, `rediss://` or `unix://` as redis-py reads it, with several hosts if need be; of sentinels,
-    the path is the master's name. Which of the three it is, the first server that answers says.
+    """`url`: as rooms.redis_url reads it. Whether it is a server, sentinels or a cluster, the first that answers says.
 
     `heard`: what is said on a channel. `sure`: from now on nothing is missed on a channel, once more after each break.
     """
@@ -44,14 +42,18 @@ class Topology:
     def __init__(self, url: str, heard: Callable[[bytes, bytes], None], sure: Callable[[bytes], None]) -> None:
         self._heard = heard
         self._sure = sure
-        self._hosts, self._master, self._given = _parsed(url)
+        self._source = Source.read(url)
         self._mode = "standalone"
         self._sharded = True
         self._links: dict[Address | None, Link] = {}
         self._slots: list[tuple[int, int, Address]] = []
         self._channels: dict[bytes, Link] = {}
+        self._adrift: set[bytes] = set()
+        """Channels whose server has let go of them."""
+        self._looking: asyncio.Task[None] | None = None
         self._refreshing: asyncio.Task[None] | None = None
         self._closing: set[asyncio.Task[None]] = set()
+        self._why = ""
 
     @property
     def opened(self) -> bool:
@@ -73,19 +75,21 @@ class Topology:
         facts = await self._first(lambda connection: _ask(connection, "INFO", "server"))
         said = dict(line.split(":", 1) for line in facts.decode().splitlines() if ":" in line)
         self._mode = said.get("redis_mode", "standalone")
-        if self._mode == "sentinel" and not self._master:
+        if self._mode == "sentinel" and not self._source.master:
             raise Away("these are sentinels; expected the name of their master as the path")
-        # A sentinel is taken to be as old as its master.
-        self._sharded = int(said["redis_version"].split(".")[0]) >= SHARDED_SINCE
+        # Elsewhere there is one shard, and whether its server is as new as its sentinels, they do not say.
+        self._sharded = self._mode == "cluster" and int(said["redis_version"].split(".")[0]) >= SHARDED_SINCE
         if self._mode == "cluster":
             await self._look()
         else:
+            await self._found()
             self._link(None)
-        ends = asyncio.get_running_loop().time() + 2 * SECONDS
-        while not self.up:
-            if asyncio.get_running_loop().time() > ends:
-                raise Away("none of the servers is a master that answers")
-            await asyncio.sleep(0.01)
+        try:
+            async with asyncio.timeout(2 * SECONDS):
+                while not self.up:  # noqa: ASYNC110 - at the start, once
+                    await asyncio.sleep(0.01)
+        except TimeoutError as error:
+            raise Away(self._why or "no answer") from error
 
     async def run(self, script: Script, keys: Sequence[str], *words: Word) -> Any:
         """The script's answer, at the server that has the keys. Raises Away, and ResponseError for what the script
@@ -129,15 +133,17 @@ class Topology:
     def unsubscribe(self, channel: bytes) -> None:
         """No more of it."""
         link = self._channels.pop(channel, None)
+        self._adrift.discard(channel)
         if link is not None:
             link.unsubscribe(channel)
 
     async def close(self) -> None:
         """No connection is left."""
-        if self._refreshing is not None:
-            self._refreshing.cancel()
-            await asyncio.gather(self._refreshing, return_exceptions=True)
-        await asyncio.gather(*self._closing, *(link.close() for link in self._links.values()))
+        looks = [look for look in (self._refreshing, self._looking) if look is not None]
+        for look in looks:
+            look.cancel()
+        await asyncio.gather(*looks, return_exceptions=True)
+        await asyncio.gather(*(link.close() for link in self._links.values()), *self._closing)
 
     # -- servers
 
@@ -147,11 +153,11 @@ class Topology:
 
             async def make() -> Pair:
                 if address is not None:
-                    return self._connection(address), self._connection(address)
+                    return self._source.connection(address), self._source.connection(address)
                 found = await self._found()
-                return self._connection(found), self._connection(found)
+                return self._source.connection(found), self._source.connection(found)
 
-            link = Link(make, self._heard, self._sure, self._broken, sharded=self._sharded)
+            link = Link(make, self._heard, self._sure, self._moved, self._broken, sharded=self._sharded)
             self._links[address] = link
         return link
 
@@ -164,37 +170,20 @@ class Topology:
                 return self._links[address]
         raise Away
 
-    def _connection(self, address: Address | None) -> AbstractConnection:
-        given = dict(self._given)
-        kind = given.pop("connection_class", Connection)
-        if address is not None:
-            given["host"], given["port"] = address
-        return kind(**given)  # type: ignore[no-any-return]
-
     async def _found(self) -> Address | None:
         """The master of now. Raises Away."""
-        if self._mode == "sentinel":
-            ask = ("SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._master)
-            host, port = await self._first(lambda connection: _ask(connection, *ask))
-            return host.decode(), int(port)
-        if len(self._hosts) < 2:
-            return self._hosts[0] if self._hosts else None
+        return await self._first(self._named if self._mode == "sentinel" else _itself)
 
-        async def master(connection: AbstractConnection) -> Address:
-            if (await _ask(connection, "ROLE"))[0] != b"master":
-                raise Away
-            return getattr(connection, "host"), getattr(connection, "port")  # noqa: B009 - of TCP alone
+    async def _named(self, sentinel: AbstractConnection) -> Address:
+        told = await _ask(sentinel, "SENTINEL", "GET-MASTER-ADDR-BY-NAME", self._source.master)
+        if told is None:
+            raise Away("the sentinels know no master of this name")
+        return told[0].decode(), int(told[1])
 
-        return await self._first(master)  # type: ignore[no-any-return]
-
-    async def _first(self, ask: Callable[[AbstractConnection], Any]) -> Any:
+    async def _first(self, ask: Callable[[AbstractConnection], Awaitable[Told]]) -> Told:
         """What the first of the given hosts to answer says. Raises Away."""
         why: Exception = Away("no host is given")
-        hosts: list[Address | None] = [*self._hosts] or [None]
-        for host in hosts:
-            connection = self._connection(host)
-            if self._mode == "sentinel" or self._master:
-                connection.db = 0  # sentinels have none to select
+        for connection in self._source.candidates():
             try:
                 async with asyncio.timeout(SECONDS):
                     await connection.connect()  # type: ignore[no-untyped-call]
@@ -202,13 +191,13 @@ class Topology:
             except TimeoutError:
                 why = Away(f"no answer within {SECONDS:g} seconds")
             except (Away, RedisError, OSError) as error:
-                why = error
+                why = error if str(error) else why
             finally:
-                with contextlib.suppress(RedisError, OSError):
-                    await connection.disconnect(nowait=True)
-        raise Away(str(why) or type(why).__name__) from why
+                await hang_up(connection)
+        raise Away(_reason(why)) from why
 
-    def _broken(self) -> None:
+    def _broken(self, why: Exception) -> None:
+        self._why = _reason(why)
         self._look_soon()
 
     # -- a cluster
@@ -217,33 +206,53 @@ class Topology:
         if self._mode == "cluster" and (self._refreshing is None or self._refreshing.done()):
             self._refreshing = asyncio.ensure_future(self._refresh_later())
 
+    def _moved(self, channel: bytes) -> None:
+        if channel in self._channels:
+            self._adrift.add(channel)
+            self._look_soon()
+
     async def _refresh_later(self) -> None:
-        await asyncio.sleep(REFRESH_SECONDS)
-        with contextlib.suppress(Away):
-            await self._look()
+        while True:
+            await asyncio.sleep(REFRESH_SECONDS)
+            with contextlib.suppress(Away):
+                await self._look()
+            if not self._adrift:
+                return
 
     async def _look(self) -> None:
-        """Who has which slots now. Raises Away where nobody knows."""
+        """Who has which slots now; one look at a time, however many want it. Raises Away where nobody knows."""
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.ensure_future(self._learn())
+            self._looking.add_done_callback(lambda done: done.cancelled() or done.exception())
+        await asyncio.shield(self._looking)
+
+    async def _learn(self) -> None:
         slots = await self._told()
-        found = []
-        for first, last, (host, port, *_), *_ in slots:
-            found.append((int(first), int(last), (host.decode() or self._hosts[0][0], int(port))))
-        self._slots = found
-        wanted = {address for _, _, address in found}
+        given = self._source.hosts[0][0] if self._source.hosts else "localhost"
+        self._slots = [
+            (int(first), int(last), ((host or b"").decode().strip("?") or given, int(port)))
+            for first, last, (host, port, *_), *_ in slots
+        ]
+        wanted = {address for _, _, address in self._slots}
         for address in wanted:
             self._link(address)
         for channel, link in tuple(self._channels.items()):
-            try:
-                now = self._at(channel.decode())
-            except Away:
-                continue
-            if now is not link:
-                link.unsubscribe(channel)
-                self.subscribe(channel)
-        for before in self._links.keys() - wanted:
-            task = asyncio.ensure_future(self._links.pop(before).close())
+            with contextlib.suppress(Away):
+                self._follow(channel, link)
+        for gone in self._links.keys() - wanted:
+            task = asyncio.ensure_future(self._links.pop(gone).close())
             self._closing.add(task)
             task.add_done_callback(self._closing.discard)
+
+    def _follow(self, channel: bytes, link: Link) -> None:
+        """A channel, to where its slot is by now. Raises Away where that is nowhere."""
+        now = self._at(channel.decode())
+        if now is not link:
+            link.unsubscribe(channel)
+        elif channel not in self._adrift:
+            return
+        self._adrift.discard(channel)
+        self.subscribe(channel)
 
     async def _told(self) -> Any:
         for link in self._links.values():
@@ -258,19 +267,13 @@ async def _ask(connection: AbstractConnection, *words: Word) -> Any:
     return await connection.read_response()
 
 
-def _parsed(url: str) -> tuple[list[Address], str, Mapping[str, Any]]:
-    """The hosts, the name of a master (where the path is one), and what else redis-py makes of a URL. Raises
-    ValueError."""
-    parts = urlsplit(url)
-    own, at, hosts = parts.netloc.rpartition("@")
-    names = [name for name in hosts.split(",") if name]
-    first = own + at + (names[0] if names else "")
-    given: dict[str, Any] = dict(parse_url(urlunsplit(parts._replace(netloc=first))))
-    master = "" if parts.scheme == "unix" or parts.path.strip("/").isdecimal() else parts.path.strip("/")
-    addresses = []
-    if parts.scheme != "unix":
-        for name in names or ["localhost"]:
-            host = urlsplit(f"//{name}")
-            addresses.append((host.hostname or "localhost", host.port or (SENTINEL_PORT if master else 6379)))
-    given |= {"socket_connect_timeout": SECONDS, "socket_timeout": None, "protocol": 2}
-    return addresses, master, given
+async def _itself(server: AbstractConnection) -> Address | None:
+    """The server that is asked, if it is a master."""
+    if (await _ask(server, "ROLE"))[0] != b"master":
+        raise Away("this server is a replica, which nothing can be written to")
+    return (server.host, server.port) if isinstance(server, Connection) else None
+
+
+def _reason(why: Exception) -> str:
+    """In one line."""
+    return " ".join(str(why).split()) or type(why).__name__

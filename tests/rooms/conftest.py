@@ -10,7 +10,8 @@ import pytest
 from rooms.broker import Broker, Limits, MemoryBroker
 from rooms.redis_broker import RedisBroker
 from tests.fakes import FakeClock
-from tests.redis_server import redis_server
+from tests.redis_cluster import RedisCluster, redis_cluster
+from tests.redis_server import RedisServer, started
 
 BrokerMaker = Callable[[Limits, FakeClock], Broker]
 
@@ -29,15 +30,32 @@ async def _and_close(pyfuncitem: pytest.Function, arguments: dict[str, Any]) -> 
     try:
         await pyfuncitem.obj(**arguments)
     finally:
-        made: Any = pyfuncitem.funcargs.get("made", [])
+        made: list[Broker] = pyfuncitem.funcargs.get("made", [])  # type: ignore[assignment]
         for broker in made:
             await broker.close()
 
 
 @pytest.fixture(scope="session")
-def redis_url() -> Iterator[str]:
-    with redis_server() as url:
-        yield url
+def plain_redis() -> Iterator[RedisServer]:
+    with started() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def tls_redis() -> Iterator[RedisServer]:
+    with started(tls=True, password="a/b@c:d%e") as server:  # noqa: S106 - what a URL must escape
+        yield server
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[RedisCluster]:
+    with redis_cluster() as running:
+        yield running
+
+
+@pytest.fixture
+def redis_url(plain_redis: RedisServer) -> str:
+    return plain_redis.url
 
 
 @pytest.fixture
@@ -46,7 +64,10 @@ def made() -> list[Broker]:
     return []
 
 
-@pytest.fixture(name="make_broker", params=["memory", "redis"])
+SERVERS = {"redis": "plain_redis", "redis-tls": "tls_redis", "redis-cluster": "cluster"}
+
+
+@pytest.fixture(name="make_broker", params=["memory", *SERVERS])
 def _make_broker(request: pytest.FixtureRequest, made: list[Broker]) -> BrokerMaker:
     """Every broker there is: the same suite holds all of them to the contract."""
 
@@ -54,11 +75,9 @@ def _make_broker(request: pytest.FixtureRequest, made: list[Broker]) -> BrokerMa
         return MemoryBroker(limits, clock)
 
     def in_redis(limits: Limits, clock: FakeClock) -> Broker:
-        import redis  # noqa: PLC0415
-
-        url = request.getfixturevalue("redis_url")
-        redis.Redis.from_url(url).flushall()
-        broker = RedisBroker(url, limits, clock, now=clock.time)
+        server: RedisServer | RedisCluster = request.getfixturevalue(SERVERS[request.param])
+        server.flush()
+        broker = RedisBroker(server.url, limits, clock, now=clock.time)
         made.append(broker)
         return broker
 
