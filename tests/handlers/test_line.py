@@ -94,7 +94,7 @@ def test_one_read_a_turn_however_much_there_is() -> None:
 
 
 def test_who_is_done_with_the_last_that_came_may_find_the_line_closed() -> None:
-    async def play(lines: Lines, pair: Pair) -> None:
+    async def play(_: Lines, pair: Pair) -> None:
         keeper = pair.keeper
         pair.peer.send(b"takes long")
         await until(lambda: keeper.came == [b"takes long"])
