@@ -1,4 +1,4 @@
-"""A room that is followed from afar: whatever comes, in whatever order, is told in one order, and once or not at all."""
+"""A room that is followed from afar: whatever comes, in whatever order, is told in one order, once or not at all."""
 
 import asyncio
 import hashlib
