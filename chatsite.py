@@ -14,7 +14,7 @@ from tornado.httpserver import HTTPServer
 import manifest
 import settings
 import state
-from composition import HOUSE, NoBroker, Site
+from composition import HOUSE, BrokerAway, NoBroker, Site
 from handlers.assets import AssetsMissing, read_assets
 from handlers.listener import listen
 from manifest import Manifest, Unreachable
@@ -26,6 +26,8 @@ CONFIG = HOUSE / "config" / "chatsite.toml"
 
 DIFFERENT = 1
 USAGE_ERROR = 2
+TRY_LATER = 75
+"""EX_TEMPFAIL of sysexits.h: what a service manager may try again."""
 
 
 class _Arguments(argparse.ArgumentParser):
@@ -50,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return asyncio.run(serve(chosen, lambda: _settings(flags)))
     except (Failure, SettingsError, StateError, AssetsMissing, Unreachable, NoBroker) as failure:
         print(f"chatsite: {failure}", file=sys.stderr)
-        return USAGE_ERROR
+        return TRY_LATER if isinstance(failure, BrokerAway) else USAGE_ERROR
     except KeyboardInterrupt:
         pass  # before the signal handlers were there
     return 0

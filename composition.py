@@ -89,7 +89,11 @@ class Rules:
 
 
 class NoBroker(Exception):
-    """One line: why the rooms cannot be reached."""
+    """One line: why there can be no rooms with these settings."""
+
+
+class BrokerAway(NoBroker):
+    """One line: why the rooms cannot be reached now; later they may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ async def shared_ground(chosen: Settings, salt: bytes | None, loop: asyncio.Abst
         return Ground(broker, broker.site, *await broker.site.agree(salt))
     except Away as error:
         await broker.close()
-        raise NoBroker(f"broker: Redis cannot be asked ({error}); expected one that runs") from error
+        raise BrokerAway(f"broker: Redis cannot be asked ({error}); expected one that runs") from error
 
 
 class Site:

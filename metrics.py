@@ -49,7 +49,7 @@ class SiteCollector(Collector):
             refused.add_metric([reason], number)
         return [
             connections,
-            GaugeMetricFamily("chatsite_rooms", "Rooms now; in memory those that stand empty included, of several nodes each counted by one", present.rooms),
+            GaugeMetricFamily("chatsite_rooms", "Rooms now, counted by one node each", present.rooms),
             GaugeMetricFamily("chatsite_members", "People of this node in rooms now", present.members),
             GaugeMetricFamily("chatsite_log_bytes", "Bytes of the logs in this process now", present.log_bytes),
             GaugeMetricFamily("chatsite_broker_up", "Whether the rooms can be reached", present.broker_up),

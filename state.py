@@ -108,7 +108,7 @@ def own_certificate(directory: Path, host: str) -> Certificate:
     if kept is not None:
         return kept
     try:
-        _replace(path, _make(host))
+        (_replace if path.exists() else _write_once)(path, _make(host))  # nodes that start together take the same
         return _load(path, path, made=True)
     except OSError as error:
         raise StateError(

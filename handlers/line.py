@@ -224,8 +224,9 @@ class Line:
         self._owner.drained()
 
     def read_on(self, wanted: bool) -> None:
-        """Whether more is to be read; the end of the line is noticed only while it is."""
-        if wanted != self._reading:
+        """Whether more is to be read; the end of the line is noticed only while it is. Of a closed one nothing
+        is, whoever was busy with what came last."""
+        if wanted != self._reading and self.socket.fileno() >= 0:
             self._reading = wanted
             self._watch()
             if wanted:

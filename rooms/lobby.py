@@ -86,7 +86,9 @@ class Lobby:
         room, member = joined.room, joined.member
         self._grace.end(room, member.id)
         before = self._hub.leave(room, member.id)
-        if before is not None:
+        if before is not None and joined.missed:
+            self._drop(before)  # a client that is still there comes back, and is in the later seat then
+        elif before is not None:
             self.put_out(before)
         if not joined.returned:
             self._hub.broadcast(room, events.NEW_USER, {"member": member.id, "user": member.user})

@@ -104,12 +104,14 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class Joined:
-    """A member took a seat; the snapshot is of the very moment after. `returned`: it held another seat before."""
+    """A member took a seat; the snapshot is of the very moment after. `returned`: it held another seat before.
+    `missed`: this node has not seen it happen, and knows of two seats no more which is the later one."""
 
     room: RoomAddress
     member: Member
     snapshot: Snapshot
     returned: bool
+    missed: bool = False
 
     def told(self, since: Since | None, ttl: float) -> Json:
         """What the member is told of it, having seen the room until `since`. `ttl`: seconds that messages are shown."""

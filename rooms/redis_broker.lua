@@ -92,13 +92,14 @@ local function lives(name)
   redis.call("ZADD", nodes, exact(now + limits.lease), name)
 end
 
--- Members of nodes that have not said for a lease's time that they live. Where Redis itself was away for so long, which
--- a node knows whose link to it is young, nobody could say so, and everybody gets the time anew.
+-- Members of nodes that have not said for a lease's time that they live. Where Redis itself was away or stood still for
+-- so long, nobody could say so, and everybody gets the time anew: a node knows of that whose link to it is young, or who
+-- is here and has been just as silent as the others. Its words may have waited all the while.
 local function reap()
   if redis.call("HEXISTS", room, "epoch") == 0 then return end
   local seen = number("seen")
   redis.call("HSET", room, "seen", exact(now))
-  if young and seen + limits.lease < now then
+  if (young or redis.call("ZSCORE", nodes, node)) and seen + limits.lease < now then
     for _, name in ipairs(redis.call("ZRANGE", nodes, 0, -1)) do lives(name) end
     return
   end
@@ -132,10 +133,8 @@ local function seated(member, seat)
 end
 
 local function state(after)
-  local entries = {}
-  for _, entry in ipairs(redis.call("LRANGE", log, 0, -1)) do
-    if cjson.decode(entry)[1] > after then entries[#entries + 1] = entry end
-  end
+  local entries = redis.call("LRANGE", log, 0, -1)
+  while after > 0 and entries[1] and cjson.decode(entries[1])[1] <= after do table.remove(entries, 1) end
   local all = redis.call("HGETALL", members)
   return {"ok", number("seq"), epoch(), number("last"), chain(), number("timer"), all, entries}
 end
@@ -250,11 +249,12 @@ function commands.renew()
   return {"ok", number("seq"), epoch(), redis.call("ZSCORE", nodes, node) and 1 or 0}
 end
 
--- What a node knows: seq, the last message's id and the chain up to it
+-- What a node knows: seq, the last message's id, the chain up to it, and of which epoch
 function commands.state()
-  local seq, id, known = tonumber(A[1]), tonumber(A[2]), A[3]
+  local seq, id, known, of = tonumber(A[1]), tonumber(A[2]), A[3], A[4]
   if redis.call("HEXISTS", room, "epoch") == 0 then return state(id) end
-  if forked(id, known) then begin_anew(seq) end
+  -- In another epoch its knowledge is void, and whoever is there already need not come anew once more.
+  if of == epoch() and forked(id, known) then begin_anew(seq) end
   return state(id)
 end
 

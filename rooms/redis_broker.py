@@ -36,9 +36,10 @@ from rooms.model import (
 from rooms.redis_follower import Follower
 from rooms.redis_link import Away, Unanswered, report
 from rooms.redis_room import Answer, read_epoch
+from rooms.redis_seats import Seats
 from rooms.redis_site import PREFIX, RedisSite
 from rooms.redis_topology import Topology
-from rooms.track import Track
+from rooms.track import State, Track
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +65,8 @@ class RedisBroker:
         self._lease = lease
         self._now = now
         self._topology = Topology(url, self._heard, self._sure)
-        self._follower = Follower(self.node, self._topology, self._state, clock)
+        self._seats = Seats(self.node)
+        self._follower = Follower(self.node, self._topology, self._state, clock, self._learned)
         self.site = RedisSite(self._topology, self.node, lease)
         self._undone: dict[Undone, None] = {}
         """Members that must go, which Redis could not be told."""
@@ -109,7 +111,11 @@ class RedisBroker:
             await self._topology.ask(channel, self._topology.publish, channel, letter)
 
     async def start(self, deliver: Callable[[RoomEvent], None], receive: Callable[[bytes], None] | None = None) -> None:
-        self._follower.deliver, self._receive = deliver, receive
+        def told(event: RoomEvent) -> None:
+            self._seats.happened(event)
+            deliver(event)
+
+        self._follower.deliver, self._receive = told, receive
         if not self._topology.opened:
             await self._topology.open()
         self._topology.subscribe(_letters(self.node).encode())
@@ -117,17 +123,20 @@ class RedisBroker:
 
     async def join(self, address: RoomAddress, member: Member) -> None:
         async with self._follower.channels.entering(address):
+            self._seats.give(address, member)
             known = address in self._follower.tracks
             full = not known and self.site.rooms_elsewhere + len(self._follower.led) >= self._limits.rooms
             try:
                 answer = await self._command(address, "join", member.id, member.user, member.seat, int(full))
             except Refused as refused:
+                self._seats.free(address, member.id, member.seat)
                 if isinstance(refused.__cause__, Unanswered):  # it may have happened all the same
                     self._undone[address, member.id, member.seat] = None
                 raise
             await self._follower.joined(address, member, answer)
 
     async def leave(self, address: RoomAddress, member: MemberId, seat: str) -> None:
+        self._seats.free(address, member, seat)
         try:
             answer = await self._command(address, "leave", member, seat)
         except Refused as refused:
@@ -202,8 +211,14 @@ class RedisBroker:
 
     # -- leases
 
+    def _learned(self, address: RoomAddress, state: State) -> None:
+        """What a room is by now, which may be less than it was."""
+        for member in self._seats.strange(address, state):
+            self._undone[address, member.id, member.seat] = None
+
     async def _state(self, track: Track) -> Answer:
-        return await self._command(track.address, "state", track.seq, track.last, track.chain)
+        known = track.seq, track.last, track.chain, to_base64url(track.epoch)
+        return await self._command(track.address, "state", *known)
 
     def _arm(self) -> None:
         self._timer = self._clock.call_later(self._lease / RENEWALS / TICKS, self._renew)

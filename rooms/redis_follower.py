@@ -24,9 +24,16 @@ WAIT_SECONDS = 1.0
 
 class Follower:
     """`node`: this one. `ask`: the answer to the command `state` about a track, or Refused. `deliver`: gets the
-    events."""
+    events. `learned`: is told of each state that Redis answers with."""
 
-    def __init__(self, node: str, topology: Topology, ask: Callable[[Track], Awaitable[Answer]], clock: Clock) -> None:
+    def __init__(
+        self,
+        node: str,
+        topology: Topology,
+        ask: Callable[[Track], Awaitable[Answer]],
+        clock: Clock,
+        learned: Callable[[RoomAddress, State], None],
+    ) -> None:
         self.deliver: Callable[[RoomEvent], None] = lambda event: None
         self.tracks: dict[RoomAddress, Track] = {}
         self.led: set[RoomAddress] = set()
@@ -35,6 +42,7 @@ class Follower:
         self._node = node
         self._ask = ask
         self._clock = clock
+        self._learned = learned
         self._catching_up: set[RoomAddress] = set()
         self._waiting: set[RoomAddress] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -48,6 +56,7 @@ class Follower:
     async def joined(self, address: RoomAddress, member: Member, answer: Answer) -> None:
         """A member of this node has joined, within `channels.entering`. Returns when that is told."""
         state = read_state(answer)
+        self._learned(address, state)
         track = self.tracks.get(address)
         if track is not None and track.epoch != state.epoch:
             self._lose(track)
@@ -171,6 +180,7 @@ class Follower:
             return  # once more when Redis is back, or with the next lease
         finally:
             self._catching_up.discard(track.address)
+        self._learned(track.address, state)
         if self.tracks.get(track.address) is not track:
             return
         if known <= state.seq < track.seq and state.epoch == track.epoch and not track.broken:

@@ -5,7 +5,6 @@ one for what is said on channels. Made anew when it breaks; knows no room and no
 import asyncio
 import contextlib
 import logging
-import math
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterable
@@ -71,6 +70,8 @@ class Link:
         """Orders that have gone out and are not answered yet."""
         self._broke = False
         self._since = 0.0
+        self._away = ""
+        """Why, as long as it is."""
         self._news = asyncio.Event()
         self._ordered = asyncio.Event()
         self._task = asyncio.ensure_future(self._run())
@@ -124,6 +125,7 @@ class Link:
             except (Away, RedisError, OSError, TimeoutError) as error:
                 self._broke = self._broke or self._commands is not None
                 self._end()
+                self._complain(error)
                 self._broken(error)
             finally:
                 self._end()
@@ -141,6 +143,9 @@ class Link:
                 await feed.connect()  # type: ignore[no-untyped-call]
             self._commands, self._feed = commands, feed
             self._since = asyncio.get_running_loop().time()
+            if self._away:
+                self._away = ""
+                logger.warning("Redis is there again")
             self._orders.extend((f"{self._prefix}SUBSCRIBE", channel) for channel in self._channels)
             self._ordered.set()
             steps = (self._write(commands), self._read(commands), self._watch(), self._obey(feed), self._listen(feed))
@@ -156,6 +161,13 @@ class Link:
         finally:
             for connection in (commands, feed):
                 await hang_up(connection)
+
+    def _complain(self, error: Exception) -> None:
+        """Once for each reason, and not with each attempt."""
+        why = type(error.__cause__ or error).__name__
+        if why != self._away:
+            self._away = why
+            logger.warning("Redis is away: %s", why)
 
     def _end(self) -> None:
         """Whoever waits is told."""
@@ -263,7 +275,7 @@ class Link:
 async def _reply(connection: AbstractConnection) -> Any:
     """What comes next; an error that is an answer is answered."""
     try:
-        return await connection.read_response(timeout=math.inf, disconnect_on_error=False)
+        return await connection.read_response(disconnect_on_error=False)
     except ResponseError as error:
         return error
 

@@ -6,7 +6,6 @@ What is asked goes to one server at a time and is never asked twice but where th
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
@@ -17,8 +16,6 @@ from redis.exceptions import AskError, ClusterDownError, MovedError, NoScriptErr
 
 from rooms.redis_link import SECONDS, Away, Link, Pair, Word, hang_up
 from rooms.redis_url import Address, Source
-
-logger = logging.getLogger(__name__)
 
 SHARDED_SINCE = 7
 """The version that knows channels of one shard. Before, a cluster tells every server everything."""
@@ -191,7 +188,9 @@ class Topology:
                 async with asyncio.timeout(SECONDS):
                     await connection.connect()  # type: ignore[no-untyped-call]
                     return await ask(connection)
-            except (Away, RedisError, OSError, TimeoutError) as error:
+            except TimeoutError:
+                why = Away(f"no answer within {SECONDS:g} seconds")
+            except (Away, RedisError, OSError) as error:
                 why = error if str(error) else why
             finally:
                 await hang_up(connection)
@@ -199,7 +198,6 @@ class Topology:
 
     def _broken(self, why: Exception) -> None:
         self._why = _reason(why)
-        logger.warning("Redis is away: %s", type(why.__cause__ or why).__name__)
         self._look_soon()
 
     # -- a cluster

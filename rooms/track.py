@@ -150,7 +150,7 @@ class Track:
         for held in state.members.values():
             before = self.roster.get(held.member.id)
             if before is None or before.member.seat != held.member.seat:
-                joined = Joined(self.address, held.member, bare, returned=before is not None)
+                joined = Joined(self.address, held.member, bare, returned=before is not None, missed=True)
                 self._happened(Step(0, joined, node=held.node))
             elif before.member.user != held.member.user:
                 self._happened(Step(0, Changed(self.address, held.member)))

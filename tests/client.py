@@ -31,7 +31,10 @@ def room_of(name: str, site: bytes) -> Room:
 class Client:
     """One tab. `events`: all that the server has sent, oldest first. After `join`: `room`, `channel`, `member`."""
 
-    def __init__(self, url: str, *, signer: Signer | None = None, transports: Sequence[str] = ("websocket",)) -> None:
+    def __init__(
+        self, url: str, *, signer: Signer | None = None, transports: Sequence[str] = ("websocket",), source: str = ""
+    ) -> None:
+        """`source`: an address of this machine to come from, else any."""
         self.url = url
         self._transports = list(transports)
         self.signer = signer or Signer.generate()
@@ -44,7 +47,8 @@ class Client:
         self.seen: tuple[int, str] | None = None
         self._seq, self._prev = 0, ""
         self._news = asyncio.Event()
-        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False))
+        local = (source, 0) if source else None
+        self._http = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=False, local_addr=local))
         self.line = socketio.AsyncClient(reconnection=False, handle_sigint=False, http_session=self._http)
         self.line.on("*", self._hear)
         self.line.on("disconnect", lambda reason: self._hear("disconnect", reason))

@@ -92,6 +92,9 @@ class Seated:
     def send(self, frames: Sequence[Frame], *, last: bool = False) -> None:
         raise NotImplementedError
 
+    def drop(self) -> None:
+        raise NotImplementedError
+
 
 @dataclass(slots=True)
 class FakeTransport:

@@ -7,7 +7,8 @@ ROOT = Path(__file__).parent.parent
 
 
 def main() -> None:
-    bounds = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    bounds = project["dependencies"] + project["optional-dependencies"]["redis"]
     lowest = dict(bound.split(">=") for bound in bounds)
     pinned = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
     for name, version in (pinned | lowest).items():

@@ -1,4 +1,5 @@
-"""The systemd unit: systemd itself finds nothing wrong with it, and little that it exposes."""
+"""The systemd units, for one process and for several: systemd itself finds nothing wrong with them, and little that is
+exposed by them."""
 
 import asyncio
 import re
@@ -8,12 +9,18 @@ from pathlib import Path
 
 import pytest
 
+import settings
 from tests.client import Client
 from tests.programs import ROOT
 from tests.reference import Room
 
-UNIT = ROOT / "config" / "chatsite.service"
+ONE = ROOT / "config" / "chatsite.service"
+SEVERAL = ROOT / "config" / "chatsite@.service"
 MOST_EXPOSURE = 1.5
+HARDENING = "# Two for each connection"
+"""From here on the units are to be the same."""
+
+each = pytest.mark.parametrize("source", [ONE, SEVERAL], ids=lambda source: source.name)
 
 
 def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -21,32 +28,62 @@ def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 @pytest.fixture
-def unit(tmp_path: Path) -> Path:
+def unit(source: Path, tmp_path: Path) -> Path:
     """The unit with the checkout where it is, so that its programs are there."""
     (tmp_path / "python").symlink_to("/usr/bin/env")
-    text = UNIT.read_text().replace("/opt/chatsite/.venv/bin/python", str(tmp_path / "python"))
-    path = tmp_path / "chatsite.service"
+    text = source.read_text().replace("/opt/chatsite/.venv/bin/python", str(tmp_path / "python"))
+    path = tmp_path / source.name
     path.write_text(text.replace("/opt/chatsite", str(ROOT)))
     return path
 
 
+@each
 def test_systemd_understands_every_line(unit: Path) -> None:
     done = analyze("verify", "--man=no", str(unit))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
+@each
 def test_it_exposes_little(unit: Path) -> None:
     done = analyze("security", "--offline=true", f"--threshold={round(10 * MOST_EXPOSURE)}", str(unit))
-    exposure = re.search(r"Overall exposure level for chatsite.service: ([\d.]+)", done.stdout)
+    exposure = re.search(r"Overall exposure level for chatsite(?:@i)?.service: ([\d.]+)", done.stdout)
     assert exposure is not None, done.stdout + done.stderr
     assert float(exposure[1]) <= MOST_EXPOSURE, done.stdout
     assert done.returncode == 0
 
 
-def test_it_waits_longer_than_the_server_takes() -> None:
+@each
+def test_it_waits_longer_than_the_server_takes(source: Path) -> None:
     """drain_time, and five seconds for goodbyes, by WebSocket and by HTTP."""
-    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", UNIT.read_text(), re.MULTILINE)
+    (seconds,) = re.findall(r"^TimeoutStopSec=(\d+)$", source.read_text(), re.MULTILINE)
     assert int(seconds) >= 5 + 5 + 5
+
+
+def test_several_are_locked_down_like_one() -> None:
+    """All the same from there on, but for the user, who must be one for all."""
+    one, several = (unit.read_text().partition(HARDENING)[2] for unit in (ONE, SEVERAL))
+    shared = "# The same for all: only one user's processes may share a port, and a state folder.\nUser=chatsite\n"
+    assert several.count(shared) == 1
+    assert several.replace(shared, "") == one
+    assert "ProtectSystem=strict" in one
+
+
+@pytest.mark.parametrize("ports", ["shared", "own"])
+def test_nodes_differ_by_their_ports(ports: str) -> None:
+    """What systemd gives nine of them, as it stands in the unit and with the drop-in that its comment holds, is a good
+    configuration, with one broker for all."""
+    text = SEVERAL.read_text()
+    lines = re.findall(r"^Environment=(.+)$", text, re.MULTILINE)
+    if ports == "own":
+        lines += re.findall(r"^#   Environment=(.+)$", text, re.MULTILINE)
+    found = [
+        settings.load(None, dict(pair.split("=", 1) for pair in " ".join(lines).replace("%i", number).split()), {})
+        for number in "123456789"
+    ]
+    assert {each.broker for each in found} == {"redis://127.0.0.1:6379/0"}
+    assert len({each.metrics_port for each in found}) == 9
+    assert {each.reuse_port for each in found} == {ports == "shared"}
+    assert len({each.port for each in found}) == (1 if ports == "shared" else 9)
 
 
 FILTERED = """
@@ -65,7 +102,7 @@ os.execv(sys.executable, [sys.executable, sys.argv[1], "--port=0"])
 
 def test_people_come_in_although_the_unit_filters_system_calls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Those of @resources are refused for real, as by systemd; among them is what a thread gives way to others with."""
-    assert re.search(r"^SystemCallFilter=~.*@resources", UNIT.read_text(), re.MULTILINE)
+    assert re.search(r"^SystemCallFilter=~.*@resources", ONE.read_text(), re.MULTILINE)
     listed = analyze("syscall-filter", "@resources").stdout
     names = [line.strip() for line in listed.splitlines() if re.fullmatch(r"\s+[a-z0-9_]+", line)]
     assert "setpriority" in names

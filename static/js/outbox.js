@@ -17,10 +17,10 @@ import { ERRORS } from "./events.js";
  *   missed: (id: number) => boolean,
  *   sent: (id: string, seq?: number) => void,
  *   failed: (id: string) => void,
- *   slowed: (slow: boolean) => void,
+ *   slowed: (why: string) => void,
  *   stalled: () => void,
  * }} Owner `missed`: whether a message with this id may have been in the feed without coming here; `slowed`: what waits
- *   goes slower than it was written, or all has gone; `stalled`: the line is no good any more
+ *   goes slower than it was written, and what the server says of that, or ("") all has gone; `stalled`: the line is no good any more
  */
 
 // A bucket of the server's fills by several a second, a broker that is away needs longer.
@@ -39,7 +39,7 @@ export class Outbox {
   #head = { seq: 0, prev: "" };
   #open = false;
   #busy = false;
-  #slow = false;
+  #slow = "";
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #timer;
   #owner;
@@ -69,7 +69,8 @@ export class Outbox {
 
   /** The line is gone; everything waits. */
   closed() {
-    this.#open = this.#slow = false;
+    this.#open = false;
+    this.#slow = "";
     clearTimeout(this.#timer);
   }
 
@@ -102,14 +103,14 @@ export class Outbox {
     const draft = this.#waiting.shift();
     if (draft && sent) this.#owner.sent(draft.id, draft.sealed?.seq);
     else if (draft) this.#owner.failed(draft.id);
-    if (this.#waiting.length === 0) this.#pace(false);
+    if (this.#waiting.length === 0) this.#pace("");
     this.#pump();
   }
 
-  /** @param {boolean} slow */
-  #pace(slow) {
-    if (slow !== this.#slow) this.#owner.slowed(slow);
-    this.#slow = slow;
+  /** @param {string} why */
+  #pace(why) {
+    if (why !== this.#slow) this.#owner.slowed(why);
+    this.#slow = why;
   }
 
   async #pump() {
@@ -144,7 +145,7 @@ export class Outbox {
     }
     if (error === undefined) return FEED_MS;
     if (error === ERRORS.rateLimited || error === ERRORS.unavailable) {
-      this.#pace(true);
+      this.#pace(error);
       return WAIT_MS[error];
     }
     if (error === ERRORS.notInRoom || error === ERRORS.badEnvelope) return FEED_MS;

@@ -44,7 +44,11 @@ const REASONS = new Map([
 const REFUSED = word("The server did not let this page in. Leave and come back; if it goes on, tell whoever runs the site.");
 const UNREACHABLE = word("The server does not answer. This page goes on trying.");
 const SLOW = word("This takes longer than usual.");
-const SLOWED = word("You write faster than the server takes. The rest follows by itself.");
+/** @type {Map<string, string>} */
+const SLOW_REASONS = new Map([
+  [ERRORS.rateLimited, word("You write faster than the server takes. The rest follows by itself.")],
+  [ERRORS.unavailable, REASONS.get(ERRORS.unavailable) ?? ""],
+]);
 const NO_KEY = word("The room’s key could not be made: the site did not answer, or this device has less than 128 MiB to spare.");
 
 // Of the files that this page is made of: /static/BUILD/js/room.js.
@@ -105,7 +109,7 @@ async function enter(view, { name, roomName }) {
     },
     serverKey: ({ pem, fingerprint }) =>
       view.shield.set({ serverKeyPem: pem, serverFingerprint: fingerprint, roomFingerprint: room.fingerprint }),
-    slowed: (slow) => view.setState("connected", slow ? t(SLOWED) : ""),
+    slowed: (why) => view.setState("connected", t(SLOW_REASONS.get(why) ?? "")),
   });
   const { client } = tab;
   const typist = new Typist(tab.typing);

@@ -28,7 +28,7 @@ import { Transfers } from "./transfers.js";
  * @typedef {{
  *   status: (status: Status, why?: Why) => void,
  *   serverKey: (key: ServerKey) => void,
- *   slowed: (slow: boolean) => void,
+ *   slowed: (why: string) => void,
  * }} Owner
  */
 

@@ -93,6 +93,20 @@ def test_one_read_a_turn_however_much_there_is() -> None:
     scene(play)
 
 
+def test_who_is_done_with_the_last_that_came_may_find_the_line_closed() -> None:
+    async def play(_: Lines, pair: Pair) -> None:
+        keeper = pair.keeper
+        pair.peer.send(b"takes long")
+        await until(lambda: keeper.came == [b"takes long"])
+        pair.peer.close()
+        await until(lambda: keeper.ends == 1)
+        keeper.line.read_on(True)
+        await asyncio.sleep(0)
+        assert keeper.came == [b"takes long"]
+
+    scene(play)
+
+
 def test_who_shares_a_lane_is_read_together_and_answered_before_another_lane_has_its_turn() -> None:
     async def play(lines: Lines, pair: Pair) -> None:
         neighbour, stranger = Pair(lines), Pair(lines)

@@ -62,9 +62,9 @@ class Owner {
     this.told.push(`${id} failed`);
   }
 
-  /** @param {boolean} slow */
-  slowed(slow) {
-    this.told.push(slow ? "slowed" : "not slowed");
+  /** @param {string} why */
+  slowed(why) {
+    this.told.push(why ? `slowed: ${why}` : "not slowed");
   }
 
   stalled() {
@@ -235,12 +235,12 @@ for (const [error, wait] of /** @type {[string, number][]} */ ([
       assert.equal(owner.requests.length, times);
       await later(1);
     }
-    assert.deepEqual(owner.told, ["slowed"]);
+    assert.deepEqual(owner.told, [`slowed: ${error}`]);
     await comesBack(outbox, owner);
     owner.requests[3].resolve({ id: 1 });
     await settled();
     await comesBack(outbox, owner);
-    assert.deepEqual(owner.told, ["slowed", "a sent", "b sent", "not slowed"]);
+    assert.deepEqual(owner.told, [`slowed: ${error}`, "a sent", "b sent", "not slowed"]);
     assert.equal(owner.seals, 2);
   });
 

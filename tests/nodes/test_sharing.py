@@ -102,7 +102,7 @@ def test_an_address_has_one_rate_on_all_nodes_together() -> None:
     async def scene(urls: list[str]) -> int:
         return sum(await asyncio.gather(*map(talk, urls)))
 
-    settings = {"events_per_connection": (1e6, 1e6), "refusals_per_connection": (1e6, 1e6)}
+    settings: dict[str, Any] = {"events_per_connection": (1e6, 1e6), "refusals_per_connection": (1e6, 1e6)}
     with nodes(events_per_address=(rate, burst), **settings) as served:
         taken = asyncio.run(scene([node.url for node in served]))
     # Each node grants its burst before it has heard of the other; if they never heard, it would be twice the rate.
@@ -177,7 +177,7 @@ def test_rooms_and_members_are_counted_once_on_all_nodes_together() -> None:
 def test_a_redis_that_is_not_there_stops_the_start_and_its_password_is_not_shown() -> None:
     with kept_port() as port:
         url = f"redis://:secret-word@127.0.0.1:{port}/0"
-        said = r"^exit status 2: chatsite: broker: Redis cannot be asked"
+        said = r"^exit status 75: chatsite: broker: Redis cannot be asked"
         with pytest.raises(NotServed, match=said) as refused, serve(broker=url):
             pass
     assert "secret-word" not in refused.value.stderr

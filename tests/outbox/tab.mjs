@@ -52,7 +52,7 @@ const tab = await makeTab(socket, who, screen, {
     tell("status", status, why ?? null);
   },
   serverKey() {},
-  slowed: (slow) => tell("slowed", slow),
+  slowed: (why) => tell("slowed", why),
 });
 
 /** When a POST that brought the request has been answered, too: until then nothing else can be sent. */

@@ -209,8 +209,8 @@ class Tab:
     def _heard_connect_error(self, message: str) -> None:
         self.errors.append(message)
 
-    def _heard_slowed(self, slow: bool) -> None:
-        self.slow = slow
+    def _heard_slowed(self, why: str) -> None:
+        self.slow = bool(why)
 
     def _heard_transport(self, name: str) -> None:
         self.transports.append(name)

@@ -16,9 +16,9 @@ from protocol.namespace import Departure
 from protocol.session import Session, Via
 from rooms.broker import MemoryBroker
 from rooms.chat import ChatNamespace
-from rooms.lobby import Lobby
 from rooms.guest import Grace
 from rooms.hub import Hub
+from rooms.lobby import Lobby
 from rooms.model import RoomAddress, Snapshot
 from tests.schedules.test_schedules import play, some
 

@@ -19,6 +19,7 @@ from handlers.assets import read_assets
 from handlers.connection import Connection, Transport
 from protocol import Frame, Json
 from protocol.session import CloseReason, Via
+from rooms.broker import MemoryBroker
 from rooms.guest import Guest
 from rooms.hub import encode_event
 from rooms.kept import KeptRoom
@@ -152,6 +153,7 @@ class HostileServer:
 
     def kept(self, room: Room) -> KeptRoom:
         """What the server keeps of a room."""
+        assert isinstance(self.site.broker, MemoryBroker)
         return self.site.broker._rooms[RoomAddress(room.address)]
 
     def spread(self, room: Room, event: str, argument: Json) -> None:

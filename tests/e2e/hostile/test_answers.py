@@ -259,14 +259,19 @@ async def test_what_is_refused_for_good_is_not_sent_and_leaves_no_hole(scene: Sc
     assert alice.alarms == bob.alarms == []
 
 
-@pytest.mark.parametrize(("code", "wait"), [("rate-limited", 1_000), ("unavailable", 5_000)])
-async def test_what_is_put_off_is_sent_again(scene: Scene, code: str, wait: int) -> None:
+SLOW = "You write faster than the server takes. The rest follows by itself."
+
+
+@pytest.mark.parametrize(
+    ("code", "wait", "why"), [("rate-limited", 1_000, SLOW), ("unavailable", 5_000, LATER["unavailable"])]
+)
+async def test_what_is_put_off_is_sent_again(scene: Scene, code: str, wait: int, why: str) -> None:
     """Wait and send again: the same ciphertext."""
     text = f"put off: {code}"
     async with scene.watching() as (alice, bob):
         with deaf(scene, {"error": code}) as asked:
             await scene.bob.write(text)
-            await expect(scene.bob.detail).to_contain_text("faster than the server takes")
+            await expect(scene.bob.detail).to_have_text(why)
             await scene.bob.page.clock.fast_forward(wait)
             await scene.server.until(lambda: len(asked) == 2)
             await scene.marker()
