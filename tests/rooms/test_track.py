@@ -118,7 +118,7 @@ def difference(before: State, after: State) -> tuple[set[RoomEvent], list[RoomEv
         for id_, held in after.members.items():
             was = before.members.get(id_)
             if was is None or was.member.seat != held.member.seat:
-                yield Joined(ROOM, held.member, bare, returned=was is not None)
+                yield Joined(ROOM, held.member, bare, returned=was is not None, missed=True)
             elif was.member.user != held.member.user:
                 yield Changed(ROOM, held.member)
 
