@@ -271,6 +271,16 @@ async def test_a_channel_follows_also_where_nobody_asks_anything(cluster: RedisC
             cluster.give(key_slot(first.encode()), cluster.masters[0])
 
 
+async def test_a_channel_whose_slot_is_back_before_anybody_has_looked_is_heard_again(cluster: RedisCluster) -> None:
+    first = keys_of(cluster)[0]
+    async with listening(cluster.url, first) as listener:
+        for number in (1, 0):
+            cluster.give(key_slot(first.encode()), cluster.masters[number])
+        await until(lambda: listener.surely.count(first.encode()) == 2)
+        cluster.masters[0].ask("SPUBLISH", first, "by somebody")
+        await until(lambda: listener.heard(first, "by somebody"))
+
+
 async def test_a_shard_that_is_away_takes_its_own_rooms_alone_until_its_replica_takes_over() -> None:
     with redis_cluster(replicas=True) as cluster:
         keys = keys_of(cluster)
