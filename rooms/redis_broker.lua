@@ -65,9 +65,11 @@ local function age()
   end
 end
 
--- What nobody looks at any more goes by itself: a room that stands empty sooner than any in which somebody is.
+-- What nobody looks at any more goes by itself: a room that stands empty sooner than any in which somebody is, also
+-- where that one's nodes have not renewed their leases for a while, and Redis must make room for others.
 local function expire()
   local seconds = math.ceil(limits.empty_room_ttl + limits.lease) + 1
+  if redis.call("HLEN", members) > 0 then seconds = seconds + math.ceil(4 * limits.lease) end
   for _, key in ipairs(KEYS) do redis.call("EXPIRE", key, seconds) end
 end
 
@@ -163,7 +165,7 @@ function commands.join()
   local member, user, seat, full = unpack(A)
   if redis.call("HEXISTS", room, "epoch") == 0 then
     if full == "1" then return {"server-full"} end
-    forget() -- what may be left where a full Redis has let go of a part
+    if redis.call("EXISTS", unpack(KEYS)) > 0 then forget() end -- a Redis that makes room has let go of a part
     redis.call("HSET", room, "epoch", fresh_epoch, "last", 0, "seq", 0, "seen", exact(now))
   end
   local held = redis.call("HGET", members, member)
@@ -207,7 +209,8 @@ function commands.publish()
   local id = redis.call("HINCRBY", room, "last", 1)
   local before = chain()
   local after = string.sub(redis.sha1hex(before .. digest), 1, CHAIN)
-  redis.call("RPUSH", log, cjson.encode({id, member, ciphertext, exact(now), digest, after}))
+  local length = redis.call("RPUSH", log, cjson.encode({id, member, ciphertext, exact(now), digest, after}))
+  if length == 1 then redis.call("HSET", room, "log_bytes", 0) end -- whatever Redis may have let go of
   redis.call("HSET", room, "chain", after)
   redis.call("HINCRBY", room, "log_bytes", #ciphertext)
   redis.call("HSET", digests, digest, id)
@@ -255,7 +258,12 @@ function commands.state()
   return state(id)
 end
 
+-- A full Redis refuses a script's first write that needs memory, and lets it go on if it has begun with one that needs
+-- none (Redis documentation, "Scripting with Lua"): so whoever goes or lives is noted there, too.
+local frees = {leave = true, renew = true, state = true}
+
 if redis.call("EXISTS", room) == 1 then
+  if frees[command] then redis.call("EXPIRE", room, math.ceil(limits.empty_room_ttl + limits.lease) + 1) end
   forget_if_old()
   reap()
   age()

@@ -102,6 +102,10 @@ class Track:
         if step.seq <= self.seq or step.seq in self._early:
             return
         self._early[step.seq] = step
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """Tells what has only waited for what came before it."""
         while not self.broken and (next_step := self._early.get(self.seq + 1)) is not None:
             if isinstance(next_step.event, Posted) and next_step.before != self.chain:
                 self.broken = True
@@ -156,6 +160,7 @@ class Track:
         self.chain = state.chain
         for seq in [seq for seq in self._waiting if seq <= self.seq]:
             self._reached(seq)
+        self._go_on()
         return True
 
     def end(self) -> None:

@@ -564,9 +564,9 @@ async def test_rooms_that_had_to_make_way_leave_nothing_behind(start: Start) -> 
         gc.collect()
         return sys.getallocatedblocks()
 
-    before = await make(range(200))
-    after = await make(range(200, 800))
-    assert after - before < 300  # one block for each would be 600
+    before = await make(range(400))
+    after = await make(range(400, 1_200))
+    assert after - before < 400  # one block for each would be 800
 
 
 # The snapshot's own arithmetic

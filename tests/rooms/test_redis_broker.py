@@ -1,89 +1,17 @@
 """Several nodes on one Redis: one order, no ghosts, gaps that are filled; nobody is told of what did not happen."""
 
 import asyncio
-import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass, field
 
 import pytest
 import redis.asyncio
 
-from rooms.broker import Limits
-from rooms.model import (
-    Entry,
-    ErrorCode,
-    Joined,
-    Left,
-    Lost,
-    Member,
-    MemberId,
-    Message,
-    Posted,
-    Refused,
-    RoomAddress,
-    RoomEvent,
-)
-from rooms.redis_broker import RedisBroker
+from rooms.model import ErrorCode, Lost, MemberId, Refused
 from tests.redis_server import redis_server
-
-ROOM = RoomAddress(b"r" * 32)
-LIMITS = Limits(log_size=35, message_ttl=0, empty_room_ttl=3600, room_members=1000, rooms=1000)
-LEASE = 0.6
-
-
-@dataclass
-class Node:
-    broker: RedisBroker
-    events: list[RoomEvent] = field(default_factory=list)
-
-    @classmethod
-    async def start(cls, url: str, lease: float = LEASE) -> "Node":
-        node = cls(RedisBroker(url, LIMITS, asyncio.get_running_loop(), lease=lease))
-        await node.broker.start(node.events.append)
-        return node
-
-    async def join(self, name: str) -> None:
-        await self.broker.join(ROOM, Member(MemberId(name), f"user of {name}", f"seat of {name}"))
-
-    async def say(self, name: str, text: str) -> int:
-        message = Message(MemberId(name), text, hashlib.sha256(text.encode()).digest())
-        return await self.broker.publish(ROOM, message, f"seat of {name}")
-
-    async def insist(self, name: str, text: str) -> int:
-        """As a client does: again, as long as Redis is away."""
-        while True:
-            try:
-                return await self.say(name, text)
-            except Refused as refused:
-                if refused.code is not ErrorCode.UNAVAILABLE:
-                    raise
-                await asyncio.sleep(0.05)
-
-    @property
-    def posted(self) -> list[Entry]:
-        return [event.entry for event in self.events if isinstance(event, Posted)]
-
-    @property
-    def told(self) -> list[tuple[str, str]]:
-        """Who came and went."""
-        told: list[tuple[str, str]] = []
-        for event in self.events:
-            match event:
-                case Joined(_, member):
-                    told.append(("joined", member.id))
-                case Left(_, member):
-                    told.append(("left", member))
-        return told
-
-
-async def until(holds: Callable[[], bool]) -> None:
-    async with asyncio.timeout(10):
-        while not holds():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+from tests.rooms.nodes import LEASE, PATIENT_LEASE, ROOM, Node, until
 
 
 async def test_two_nodes_tell_the_same_in_one_order(redis_url: str) -> None:
-    one, two = await Node.start(redis_url), await Node.start(redis_url)
+    one, two = await Node.start(redis_url, PATIENT_LEASE), await Node.start(redis_url, PATIENT_LEASE)
     await one.join("ann")
     await two.join("bob")
     await until(lambda: one.told == [("joined", "ann"), ("joined", "bob")])
