@@ -54,8 +54,8 @@ class Store:
 
     def subscribers(self) -> list[int]:
         """Of each channel that anybody listens to, in no order."""
-        channels = self.client.pubsub_shardchannels()
-        return [int(number) for _, number in self.client.pubsub_shardnumsub(*channels)]
+        channels = self.client.pubsub_channels()
+        return [int(number) for _, number in self.client.pubsub_numsub(*channels)]
 
     def weight(self) -> int:
         """What all keys weigh, each by MEMORY USAGE with every element of it."""
