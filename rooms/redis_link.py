@@ -7,7 +7,7 @@ import contextlib
 import logging
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from redis.asyncio.connection import AbstractConnection
@@ -294,9 +294,3 @@ def report(task: "asyncio.Future[Any]") -> None:
     if not task.cancelled() and (error := task.exception()) is not None:
         what = {"message": "a task of the broker has failed", "exception": error, "task": task}
         task.get_loop().call_exception_handler(what)
-
-
-def pairs(found: Iterable[Any]) -> dict[Any, Any]:
-    """A flat list of names and values, as Redis answers with."""
-    each = iter(found)
-    return dict(zip(each, each, strict=True))

@@ -5,9 +5,11 @@ import asyncio
 import pytest
 import redis.asyncio
 
+from rooms import redis_room
 from rooms.model import ErrorCode, Lost, MemberId, Refused
-from tests.redis_server import redis_server
-from tests.rooms.nodes import LEASE, PATIENT_LEASE, ROOM, Node, until
+from tests.proxy import Line
+from tests.redis_server import RedisServer, redis_server
+from tests.rooms.nodes import LEASE, OTHER_ROOM, PATIENT_LEASE, ROOM, Node, nodes, until
 
 
 async def test_two_nodes_tell_the_same_in_one_order(redis_url: str) -> None:
@@ -90,3 +92,52 @@ async def test_without_redis_commands_are_refused_and_afterwards_all_is_well() -
         await one.say("ivy", "to nobody")
     assert refused.value.code is ErrorCode.UNAVAILABLE
     await one.broker.close()
+
+
+async def test_a_node_hears_of_the_rooms_that_it_has_members_in_and_of_no_other(plain_redis: RedisServer) -> None:
+    plain_redis.flush()
+
+    def heard() -> dict[bytes, int]:
+        flat = plain_redis.ask("PUBSUB", "NUMSUB", *plain_redis.ask("PUBSUB", "CHANNELS", "*:feed"))
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+    channel, other = (redis_room.channel(room).encode() for room in (ROOM, OTHER_ROOM))
+    async with nodes(plain_redis.url, plain_redis.url) as (one, two):
+        await one.join("ann")
+        await two.join("bob", OTHER_ROOM)
+        assert heard() == {channel: 1, other: 1}
+        await two.join("cid")
+        await two.join("dan")
+        assert heard() == {channel: 2, other: 1}
+        await two.leave("cid")
+        await two.leave("bob", OTHER_ROOM)
+        await until(lambda: heard() == {channel: 2})
+        await two.leave("dan")
+        await until(lambda: heard() == {channel: 1})
+
+
+async def test_who_has_missed_more_than_the_log_holds_comes_anew_and_is_told_so(plain_redis: RedisServer) -> None:
+    plain_redis.flush()
+    async with Line(plain_redis.port) as line:
+        far = plain_redis.url.replace(str(plain_redis.port), str(line.port))
+        async with nodes(plain_redis.url, far, lease=60, log_size=5) as (one, two):
+            await one.join("ann")
+            await two.join("bob")
+            await one.say("ann", "heard")
+            await until(lambda: len(two.posted) == 1)
+            await line.cut()
+            for number in range(6):
+                await one.say("ann", f"missed {number}")
+            await line.mend()
+            await until(lambda: two.lost == 1)
+            assert len(two.posted) == 1, "nothing is told after a hole"
+            await two.join("bob")
+            snapshot = two.joined.snapshot
+            assert (snapshot.last, [entry.id for entry in snapshot.log]) == (7, [3, 4, 5, 6, 7])
+            await line.cut()
+            for number in range(5):
+                await one.say("ann", f"just within reach {number}")
+            await line.mend()
+            await until(lambda: len(two.posted) == 6)
+            assert [entry.id for entry in two.posted[1:]] == [8, 9, 10, 11, 12]
+            assert (two.lost, one.lost) == (1, 0)
