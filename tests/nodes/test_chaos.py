@@ -111,7 +111,7 @@ async def _chaos(seconds: float, seed: int) -> Row:
 
 @pytest.mark.timeout(90)
 def test_some_faults(capsys: pytest.CaptureFixture[str]) -> None:
-    record(capsys, asyncio.run(_chaos(12, 4)))
+    record(capsys, asyncio.run(_chaos(6, 4)))
 
 
 @pytest.mark.long
