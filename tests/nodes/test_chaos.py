@@ -109,11 +109,6 @@ async def _chaos(seconds: float, seed: int) -> Row:
             raise
 
 
-@pytest.mark.timeout(90)
-def test_some_faults(capsys: pytest.CaptureFixture[str]) -> None:
-    record(capsys, asyncio.run(_chaos(6, 4)))
-
-
 @pytest.mark.long
 @pytest.mark.timeout(900)
 def test_many_faults(capsys: pytest.CaptureFixture[str]) -> None:

@@ -100,12 +100,17 @@ async def _redis_frozen() -> Row:
         return scene.judge(f"Redis is frozen for {AWAY:.0f} s", recovered)
 
 
-@pytest.mark.parametrize("how", How)
+def _ways(*quick: How) -> list[object]:
+    """The others take their time in tests/run --long."""
+    return [how if how in quick else pytest.param(how, marks=pytest.mark.long) for how in How]
+
+
+@pytest.mark.parametrize("how", _ways(How.CUT, How.DEAF))
 def test_one_node_is_without_redis(how: How, capsys: pytest.CaptureFixture[str]) -> None:
     record(capsys, asyncio.run(_one(how)))
 
 
-@pytest.mark.parametrize("how", How)
+@pytest.mark.parametrize("how", _ways(How.CUT))
 def test_all_nodes_are_without_redis(how: How, capsys: pytest.CaptureFixture[str]) -> None:
     record(capsys, asyncio.run(_all(how)))
 
