@@ -61,6 +61,7 @@ class RedisBroker:
         self, url: str, limits: Limits, clock: Clock, lease: float = 15.0, now: Callable[[], float] | None = None
     ) -> None:
         self.node = secrets.token_urlsafe(NODE_BYTES)
+        self._mailbox = _letters(self.node).encode()
         self._clock = clock
         self._lease = lease
         self._now = now
@@ -118,7 +119,7 @@ class RedisBroker:
         self._follower.deliver, self._receive = told, receive
         if not self._topology.opened:
             await self._topology.open()
-        self._topology.subscribe(_letters(self.node).encode())
+        self._topology.subscribe(self._mailbox)
         self._arm()
 
     async def join(self, address: RoomAddress, member: Member) -> None:
@@ -199,7 +200,7 @@ class RedisBroker:
 
     def _heard(self, channel: bytes, data: bytes) -> None:
         try:
-            if self._receive is not None and channel == _letters(self.node).encode():
+            if self._receive is not None and channel == self._mailbox:
                 self._receive(data)
             else:
                 self._follower.heard(channel, data)
