@@ -82,8 +82,11 @@ def nodes(count: int = 2, **settings: str | float | tuple[float, float]) -> Iter
 
 @contextmanager
 def by_turns(tmp: Path) -> Iterator[Proxy]:
-    """Two nodes and what stands in front of them. `tmp`: a folder for it."""
-    with nodes(behind_proxy=True) as house:
+    """Two nodes and what stands in front of them. `tmp`: a folder for it.
+
+    A ping comes each second: python-engineio, whose POST the wrong node has refused while its GET waits at the right
+    one, notices with the next thing that it hears."""
+    with nodes(behind_proxy=True, ping_interval=1) as house:
         sticky = "    hash $chatsite_client consistent;\n"
         with running(nginx, "nginx-nodes.conf", {**house.places, sticky: ""}, tmp) as proxy:
             yield proxy
