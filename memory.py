@@ -17,6 +17,9 @@ IDLE_SECONDS, LITTLE = 2.0, COLLECT_AFTER[0] // 10
 YOUNG_LOOKS = 2
 """After more of them there is so much, as when ten thousand clients have just come, that one look would take a quarter
 of a second. That is left to its time."""
+FEW = 20_000
+"""Blocks of memory in use, beside what is here at the beginning, of which a look at all objects takes five milliseconds
+at most. It also lets go of what Python keeps for the next tuple or frame, some thousands."""
 FREED = 5_000
 """Blocks of memory (a megabyte and more) that must have become free to be worth giving back: it takes milliseconds."""
 M_MMAP_THRESHOLD, LARGE_BLOCK = -3, 128 * 1024
@@ -41,7 +44,7 @@ class Keeper:
         gc.set_threshold(*COLLECT_AFTER)
         self._clock = clock
         self._seen = _made()
-        self._most_blocks = 0
+        self._base = self._most_blocks = sys.getallocatedblocks()
         self._timer = clock.call_later(IDLE_SECONDS, self._look)
 
     def close(self) -> None:
@@ -60,9 +63,10 @@ class Keeper:
         made, young, _ = gc.get_count()
         if young <= YOUNG_LOOKS and (made >= LITTLE or young):
             gc.collect(1)
-        blocks = sys.getallocatedblocks()
-        if blocks < self._most_blocks - FREED:
-            self._most_blocks = blocks
+        if sys.getallocatedblocks() < self._most_blocks - FREED:
+            if sys.getallocatedblocks() < self._base + FEW:
+                gc.collect()
+            self._most_blocks = sys.getallocatedblocks()
             with contextlib.suppress(AttributeError):
                 self._library.malloc_trim(0)
 

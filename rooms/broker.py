@@ -90,8 +90,8 @@ class Broker(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a broker keeps: messages a room, seconds (0: no limit of age), members a room, rooms in all, and bytes of
-    logs (as base64url), of one room and of all."""
+    """What a broker keeps: messages a room, seconds (0: no limit of age), members a room, rooms in all, bytes of one
+    room's log (as base64url), and of all that rooms keep."""
 
     log_size: int
     message_ttl: float
@@ -108,8 +108,8 @@ class MemoryBroker:
     What ages (a room that stands empty, a message where messages have a limit) is looked at when it is due:
     one heap of (due, room), at most one valid review a room, and one timer for the earliest.
 
-    Where there are too many rooms, the one that has stood empty for longest goes; where logs are too heavy together,
-    the heaviest loses its older half: who fills the memory meets the limit, and not those who come after.
+    Where there are too many rooms, the one that has stood empty for longest goes; where they are too heavy together,
+    the heaviest loses an older half: who fills the memory meets the limit, and not those who come after.
     """
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
@@ -125,7 +125,7 @@ class MemoryBroker:
 
     @property
     def log_bytes(self) -> int:
-        """What all logs weigh."""
+        """What all rooms weigh."""
         return self._scales.total
 
     def count(self) -> tuple[int, int]:
@@ -240,16 +240,14 @@ class MemoryBroker:
         """Nobody is there."""
         room = self._rooms.pop(address)
         self._empty.pop(address, None)
-        while room.log:
-            room.forget_oldest()
+        room.forget_all()
         self._scales.weigh(address, room)
 
     def _lighten(self) -> None:
         while self._scales.total > self._limits.log_bytes:
             address = self._scales.heaviest()
             room = self._rooms[address]
-            for _ in range((len(room.log) + 1) // 2):
-                room.forget_oldest()
+            room.forget_half()
             self._scales.weigh(address, room)
 
     def _review_at(self, address: RoomAddress, room: KeptRoom, due: float) -> None:

@@ -217,8 +217,10 @@ class ChatNamespace:
 
     async def _send_message(self, guest: Guest, body: bytes) -> Json:
         message = parse_message(guest.member, body)
+        began = self._clock.time()
         number = await self._broker.publish(guest.room, message, guest.socket.id)
         self._tally.messages += 1
+        self._tally.published.note(self._clock.time() - began)
         return {"id": number}
 
     async def _typing(self, guest: Guest, body: bytes) -> Json:

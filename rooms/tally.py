@@ -30,7 +30,8 @@ class Tally:
     """`received`, `sent`: bytes of clients' lines, without HTTP's heads; `refused`: requests by the code or the status
     that they were answered with; `chunks`: of files, to those who asked for them; `outbox`: the most bytes that ever
     waited for one client; `turns`: from a look at what has come over WebSockets to the last write of what follows;
-    `joins`: from the request to the seat, or the refusal; `lag`: what the loop was late by."""
+    `joins`: from the request to the seat, or the refusal; `published`: from a message to its number, which the broker
+    gives; `lag`: what the loop was late by."""
 
     messages: int = 0
     chunks: int = 0
@@ -42,4 +43,5 @@ class Tally:
     refused: Counter[str] = field(default_factory=Counter)
     turns: Times = field(default_factory=Times)
     joins: Times = field(default_factory=Times)
+    published: Times = field(default_factory=Times)
     lag: Times = field(default_factory=Times)

@@ -78,6 +78,7 @@ def test_the_numbers_are_those_of_what_happened(shown: tuple[Served, int]) -> No
     assert grown("chatsite_received_bytes_total") > 3 * 500
     assert grown("chatsite_sent_bytes_total") > 2 * 3 * 500
     assert grown("chatsite_join_seconds_count") == 2
+    assert grown("chatsite_publish_seconds_count") == 3
     assert grown("chatsite_turn_seconds_count") >= 8
     assert after["chatsite_outbox_bytes_max", ()] >= 0
     assert after["process_open_fds", ()] > 0

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from rooms import kept as kept_module
 from rooms.broker import Broker, Limits, MemoryBroker
-from rooms.kept import KeptRoom, Scales
+from rooms.kept import DIGEST_BYTES, ENTRY_BYTES, KeptRoom, Scales
 from rooms.model import (
     Changed,
     Entry,
@@ -499,14 +499,36 @@ async def test_a_log_is_bounded_in_bytes_and_the_oldest_go_first(start: Start) -
 
 
 async def test_where_all_logs_weigh_too_much_the_heaviest_loses_its_older_half(start_memory: Start) -> None:
-    feed = await start_memory(log_bytes=100)
+    texts = [f"{number:1000}" for number in range(10)]
+    feed = await start_memory(log_bytes=10 * (1000 + ENTRY_BYTES + DIGEST_BYTES))
     await feed.join(ann())
     await feed.join(bob(), OTHER_ROOM)
     await feed.publish("quiet", bob(), OTHER_ROOM)
-    for number in range(10):
-        await feed.publish(f"{number:10}")
-    assert await feed.log() == [f"{number:10}" for number in range(5, 10)]
+    for text in texts:
+        await feed.publish(text)
+    assert await feed.log() == texts[5:]
     assert await feed.log(OTHER_ROOM) == ["quiet"]
+
+
+async def test_what_a_room_remembers_of_short_messages_weighs_more_than_they_do(start_memory: Start) -> None:
+    """Beyond the limit the busiest room forgets the older half of that, and no message of its log."""
+    feed = await start_memory(log_size=2, log_bytes=100 * DIGEST_BYTES)
+    await feed.join(ann())
+    await feed.join(bob(), OTHER_ROOM)
+    assert await feed.publish("quiet", bob(), OTHER_ROOM) == 1
+    weighs = []
+    for number in range(1, 201):
+        assert await feed.publish(f"{number}") == number
+        weighs.append(feed.broker.log_bytes)
+    assert 50 * DIGEST_BYTES < max(weighs) <= 100 * DIGEST_BYTES
+    assert await feed.log() == ["199", "200"]
+    assert await feed.publish("200") == 200, "the newest are known"
+    assert await feed.publish("1") == 201, "the oldest are not"
+    assert await feed.publish("quiet", bob(), OTHER_ROOM) == 1
+    for address, member in ((ROOM, ANN), (OTHER_ROOM, BOB)):
+        await feed.broker.leave(address, member, "a1" if member == ANN else "b1")
+    feed.clock.advance(3600)
+    assert feed.broker.log_bytes == 0
 
 
 @quick
