@@ -31,7 +31,8 @@ class Keeper:
     here at the beginning stays, so that it is never looked at; what a message needs goes without a look; a line that
     was cut leaves circles behind.
 
-    When nothing happens and much has become free, the C library gives back to the system what it can."""
+    When nothing happens and much has become free, the C library gives back to the system what it can; and where little
+    is left, the collector looks at all of it, so that the process is what it was."""
 
     def __init__(self, clock: Clock) -> None:
         self._library = ctypes.CDLL(None)

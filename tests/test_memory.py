@@ -8,7 +8,7 @@ from tests.programs import ROOT
 
 SCRIPT = """
 import gc, json, os
-from memory import IDLE_SECONDS, Keeper
+from memory import FEW, IDLE_SECONDS, Keeper
 from tests.fakes import FakeClock
 
 def resident():
@@ -43,6 +43,20 @@ for _ in range(2_500):
 seen["left"] = 2_500 - len(gone)
 clock.advance(2 * IDLE_SECONDS)
 seen["collected"] = len(gone)
+
+def old_circles_left():
+    # Ten, after much has become free, and when nothing happens.
+    held, circles = [bytearray(10) for _ in range(20_000)], [Watched() for _ in range(10)]
+    gc.collect()  # they are old now
+    clock.advance(2 * IDLE_SECONDS)
+    before = len(gone)
+    del held, circles
+    clock.advance(2 * IDLE_SECONDS)
+    return 10 - (len(gone) - before)
+
+seen["old"] = old_circles_left()
+crowd = [[number] for number in range(2 * FEW)]
+seen["old in a crowd"] = old_circles_left()
 keeper.close()
 seen["timers"] = clock.pending
 print(json.dumps(seen))
@@ -61,4 +75,6 @@ def test_what_is_free_goes_back_when_nothing_happens() -> None:
     assert seen["idle"] < seen["base"] + 10_000_000
     assert seen["left"] == 2_500
     assert seen["collected"] == 2_500
+    assert seen["old"] == 0
+    assert seen["old in a crowd"] == 10, "it would take too long to look for them"
     assert seen["timers"] == 0
