@@ -3,6 +3,8 @@ exposed by them."""
 
 import asyncio
 import re
+import shlex
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -51,6 +53,18 @@ def test_it_is_started_anew_for_as_long_as_it_takes(source: Path) -> None:
     assert "\nStartLimitIntervalSec=0\n" in head
     assert "\nRestart=on-failure\n" in service
     assert "\nRestartPreventExitStatus=2\n" in service
+
+
+@each
+def test_a_reload_needs_no_program_but_the_shell(source: Path) -> None:
+    """procps, which holds /bin/kill, is not in the smallest Debian."""
+    (command,) = re.findall(r"^ExecReload=(.+)$", source.read_text(), re.MULTILINE)
+    program, *arguments = shlex.split(command)
+    assert program == "/bin/sh"
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        environment = {"MAINPID": str(process.pid), "PATH": "/nowhere"}
+        subprocess.run([program, *arguments], env=environment, check=True, timeout=60)
+        assert process.wait(timeout=60) == -signal.SIGHUP
 
 
 @each
