@@ -29,6 +29,11 @@ def analyze(*arguments: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(["systemd-analyze", *arguments], capture_output=True, text=True, check=False, timeout=60)
 
 
+def nothing_is_wrong_with(unit: Path) -> None:
+    done = analyze("verify", "--man=no", str(unit))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 @pytest.fixture
 def unit(source: Path, tmp_path: Path) -> Path:
     """The unit with the checkout where it is, so that its programs are there."""
@@ -41,8 +46,16 @@ def unit(source: Path, tmp_path: Path) -> Path:
 
 @each
 def test_systemd_understands_every_line(unit: Path) -> None:
-    done = analyze("verify", "--man=no", str(unit))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    nothing_is_wrong_with(unit)
+
+
+@each
+def test_systemd_understands_what_the_comments_offer(unit: Path) -> None:
+    """The lines for drop-ins."""
+    text, offered = re.subn(r"^#   (?=[A-Z][A-Za-z]+=)", "", unit.read_text(), flags=re.MULTILINE)
+    assert offered >= 4
+    unit.write_text(text)
+    nothing_is_wrong_with(unit)
 
 
 @each
