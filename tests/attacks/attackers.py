@@ -22,6 +22,9 @@ from tests.reference_join import Channel, Joining, ServerKey, make_join
 from tests.websocket import BINARY, CLOSE, PONG, QUERY, TEXT, RawWebSocket, Refusal, frame, request
 
 SOURCE = "127.66.0.1"
+POLLING = "/socket.io/?EIO=4&transport=polling"
+ENDLESS = 1 << 40
+"""Bytes that somebody says are to come."""
 LOOK_SECONDS = 0.1
 """Until the attacker asks itself again whether that is enough."""
 GONE = (OSError, EOFError, AssertionError, Refusal)
@@ -129,6 +132,40 @@ async def slow_frame(target: Target) -> None:
             line.raw(bytes([byte]))
             target.did["bytes"] += 1
             await asyncio.sleep(1)
+
+
+async def page_flood(target: Target) -> None:
+    """Pages, asked for without waiting for those before."""
+    async with target.tcp() as (reader, writer):
+
+        async def ask() -> None:
+            while True:
+                writer.write(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 20)
+                await writer.drain()
+
+        asking = asyncio.create_task(ask())
+        try:
+            while line := await reader.readline():
+                if line.startswith(b"HTTP/1.1 "):
+                    target.did[f"status {line.split()[1].decode()}"] += 1
+        finally:
+            asking.cancel()
+
+
+async def too_large(target: Target) -> None:
+    """A message, bodies and a head that say or show that they are larger than any may be."""
+    async with target.line() as line:
+        line.raw(bytes([0x80 | BINARY, 0xFF]) + ENDLESS.to_bytes(8, "big") + bytes(4) + b"x" * 100_000)
+        await target.ended(line)
+    for heads in (f"Content-Length: {ENDLESS}\r\n\r\n", f"Transfer-Encoding: chunked\r\n\r\n{ENDLESS:x}\r\n", "X: "):
+        handshake = await request(target.port, f"GET {POLLING} HTTP/1.1\nHost: 127.0.0.1\nConnection: close\n\n")
+        session = f"{POLLING}&sid={json.loads(handshake.body[1:])['sid']}"
+        async with target.tcp() as (reader, writer):
+            writer.write(f"POST {session} HTTP/1.1\r\nHost: 127.0.0.1\r\n{heads}".encode() + b"x" * 500_000)
+            try:
+                target.did[f"status {(await reader.readline()).split()[1].decode()}"] += 1
+            except (OSError, IndexError):
+                target.did["cut"] += 1
 
 
 # -- frames
@@ -290,6 +327,38 @@ async def deaf_reader(target: Target) -> None:
         await asyncio.gather(*map(talk_on, mouths))
 
 
+async def chunk_flood(target: Target) -> None:
+    """Chunks of a file, as many as are passed on and more; the owner answers every third wrongly, every fourth not."""
+    site, room = await site_of(target.port), Room.from_secret(os.urandom(32))
+    answers_ = {0: [b"x" * 65_552], 1: [b"x" * 65_552], 2: [b"x"], 3: []}
+
+    async def owns(line: RawWebSocket) -> None:
+        while (said := await line.receive()) is not None:
+            words = said[1].decode()
+            if said[0] == TEXT and "chunk_wanted" in words:
+                number = words[2 : words.index("[")]
+                for chunk in answers_[int(number) % 4]:
+                    line.send(f'461-{number}[{{"chunk":{{"_placeholder":true,"num":0}}}}]', chunk)
+                    target.did["chunks"] += 1
+                await line.writer.drain()
+
+    async with target.line() as has, target.line(target.another_source()) as wants:
+        owner = await join(has, site, room)
+        reader = await join(wants, site, room)
+        owning = asyncio.create_task(owns(has))
+        reading = asyncio.create_task(answers(target, wants))
+        try:
+            for index in itertools.count():
+                body = owner.signer.public_key + bytes(16) + (index % 800).to_bytes(4, "big")
+                wants.send(f'42{index}["get_chunk","{reader.channel.seal("get_chunk", body)}"]')
+                target.did["asked"] += 1
+                await asyncio.sleep(0.002)
+                if reading.done():
+                    return
+        finally:
+            owning.cancel()
+
+
 async def counter_back(target: Target) -> None:
     site = await site_of(target.port)
     async with target.line() as line:
@@ -353,6 +422,8 @@ ATTACKS: dict[str, Attack] = {
     "slow-head": many(500, slow_head),
     "slow-body": many(500, slow_body),
     "slow-frame": many(300, slow_frame),
+    "page-flood": many(10, page_flood),
+    "too-large": many(3, too_large),
     "pongs": many(3, pongs),
     "tiny-messages": many(3, tiny_messages),
     "fragments": many(3, fragments),
@@ -363,6 +434,7 @@ ATTACKS: dict[str, Attack] = {
     "ack-flood": many(3, until_put_out(ASKED_AND_ANSWERED, 0.005)),
     "join-storm": many(20, join_storm),
     "deaf-reader": many(2, deaf_reader),
+    "chunk-flood": many(3, chunk_flood),
     "counter-back": many(3, counter_back),
     "replayed-join": many(3, replayed_join),
     "other-ids": many(3, other_ids),

@@ -57,6 +57,8 @@ TOLD: dict[str, set[str]] = {
     "slow-head": set(),
     "slow-body": set(),
     "slow-frame": set(),
+    "page-flood": set(),
+    "too-large": {"closed 1009", "status 413", "cut"},
     "pongs": set(),
     "tiny-messages": set(),
     "empty-fragments": set(),
@@ -67,6 +69,7 @@ TOLD: dict[str, set[str]] = {
     "ack-flood": {"rate-limited", "put out"},
     "join-storm": {"bad-envelope", "put out"},
     "deaf-reader": {"messages"},
+    "chunk-flood": {"rate-limited", "put out"},
     "counter-back": {"bad-envelope", "put out"},
     "replayed-join": {"bad-envelope", "put out"},
     "other-ids": {"status 400", "bad-envelope", "put out"},
@@ -78,6 +81,8 @@ LEAST: dict[str, tuple[str, int]] = {
     "slow-head": ("lines", 500),
     "slow-body": ("lines", 500),
     "slow-frame": ("lines", 300),
+    "page-flood": ("lines", 300),
+    "too-large": ("lines", 100),
     "pongs": ("frames", 50_000),
     "tiny-messages": ("frames", 20_000),
     "empty-fragments": ("frames", 50_000),
@@ -87,6 +92,7 @@ LEAST: dict[str, tuple[str, int]] = {
     "ack-flood": ("frames", 5_000),
     "join-storm": ("joins", 150),
     "deaf-reader": ("messages", 100),
+    "chunk-flood": ("chunks", 100),
     "empty-rooms": ("rooms", 50),
 }
 """How much of it, in all rounds, makes it an attack at all."""

@@ -17,6 +17,7 @@ from tornado.iostream import IOStream
 import handlers.listener
 from handlers import redirects
 from handlers.listener import ACCEPTS_A_TURN, CountedSocket, Listener, Peer, listen
+from handlers.pages import SecureHandler
 from state import own_certificate
 from tests.handlers.conftest import until
 
@@ -196,6 +197,27 @@ async def test_who_says_nothing_where_tls_is_spoken_is_not_waited_for(
         it.call(3)
         await until(lambda: all(map(gone, it.callers)))
         assert it.streams == []
+
+
+async def test_what_was_sent_ahead_is_not_looked_at_once_the_line_has_ended(
+    tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first answer of this server is the last on its line. A thousand requests are there by then."""
+    prepare, asked = SecureHandler.prepare, list[str]()
+
+    def noted(handler: SecureHandler) -> None:
+        asked.append(handler.request.uri or "")
+        prepare(handler)
+
+    monkeypatch.setattr(SecureHandler, "prepare", noted)
+    async with scene(tls=tls) as it:
+        it.call()
+        (caller,) = it.callers
+        sent = b"".join(b"GET /%d HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" % number for number in range(1000))
+        await asyncio.get_running_loop().sock_sendall(caller, sent)
+        await until(lambda: bool(asked))
+        await asyncio.sleep(0.2)
+    assert asked == ["/0"]
 
 
 async def test_who_waits_when_it_stops_is_let_go(tls: ssl.SSLContext) -> None:
