@@ -78,6 +78,9 @@ def _certificate(chosen: Settings, directory: Path) -> Certificate | None:
     return state.own_certificate(directory, chosen.ip)
 
 
+ROOMS = ("handlers", "protocol", "rooms")
+
+
 class _End:
     """Why the process ends: it was asked to, or something that nobody expected has happened. `status` is for exit."""
 
@@ -105,9 +108,10 @@ class _End:
 
 
 def _is_ours(task: "asyncio.Task[Any]") -> bool:
+    """Whether it runs this project's code, wherever that lies: beside packages of others, once it is installed."""
     code = getattr(task.get_coro(), "cr_code", None)
     path = Path(code.co_filename) if code else Path()
-    return path.is_relative_to(HOUSE) and "site-packages" not in path.parts
+    return path.parent == HOUSE or any(path.is_relative_to(HOUSE / room) for room in ROOMS)
 
 
 async def serve(chosen: Settings, read_again: Callable[[], Settings]) -> int:

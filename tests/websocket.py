@@ -54,9 +54,11 @@ def frame(
     return head + key + (int.from_bytes(payload, "big") ^ int.from_bytes(over, "big")).to_bytes(len(payload), "big")
 
 
-async def request(port: int, text: str, host: str = "127.0.0.1") -> Answer:
-    """What a server answers to a raw request (lines end with a bare newline here), to the end of the connection."""
-    reader, writer = await asyncio.open_connection(host, port)
+async def request(port: int, text: str, host: str = "127.0.0.1", source: str | None = None) -> Answer:
+    """What a server answers to a raw request (lines end with a bare newline here), to the end of the connection.
+    `source`: the address to come from."""
+    local = None if source is None else (source, 0)
+    reader, writer = await asyncio.open_connection(host, port, local_addr=local)
     writer.write(text.replace("\n", "\r\n").encode("latin-1"))
     try:
         answer = await asyncio.wait_for(reader.read(), SECONDS)
