@@ -42,6 +42,8 @@ VISITORS = 200
 TLS_FILES = ("tls_certificate", "tls_key")
 OWN_FILES = 200
 """Descriptors that are not clients': files that are being served, selectors, listening sockets."""
+ROOMS = ("handlers", "protocol", "rooms")
+"""Where this project's code lies, beside the files of the house itself."""
 
 logger = logging.getLogger("chatsite")
 
@@ -76,9 +78,6 @@ def _certificate(chosen: Settings, directory: Path) -> Certificate | None:
     if chosen.behind_proxy or is_loopback(chosen.ip):
         return None
     return state.own_certificate(directory, chosen.ip)
-
-
-ROOMS = ("handlers", "protocol", "rooms")
 
 
 class _End:

@@ -11,9 +11,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+import serving
 import state
 from service import ServiceManager
 from tests.client import Client
@@ -259,3 +261,26 @@ def test_a_bug_that_nobody_catches_ends_the_process(part: str, speaks: bool, tmp
     assert "CRITICAL chatsite: a bug ends this process: " in said
     assert "RuntimeError: a bug for this test" in said
     assert said.count("CRITICAL") == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "ours"),
+    [
+        ("serving.py", True),
+        ("rooms/hub.py", True),
+        (".venv/lib/python3.13/site-packages/tornado/web.py", False),
+        ("tornado/web.py", False),
+        ("../rooms/hub.py", False),
+    ],
+)
+def test_our_tasks_are_told_from_others_wherever_they_are_installed(file: str, ours: bool) -> None:
+    """Among the packages of others, too, where a wheel puts them."""
+    made: dict[str, Any] = {}
+    exec(compile("async def work(): pass", str((serving.HOUSE / file).resolve()), "exec"), made)  # noqa: S102 - our own
+
+    async def scene() -> None:
+        task = asyncio.create_task(made["work"]())
+        assert serving._is_ours(task) is ours
+        await task
+
+    asyncio.run(scene())
