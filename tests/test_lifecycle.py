@@ -17,6 +17,7 @@ import pytest
 
 import serving
 import state
+from composition import HOUSE
 from service import ServiceManager
 from tests.client import Client
 from tests.programs import ROOT
@@ -276,7 +277,7 @@ def test_a_bug_that_nobody_catches_ends_the_process(part: str, speaks: bool, tmp
 def test_our_tasks_are_told_from_others_wherever_they_are_installed(file: str, ours: bool) -> None:
     """Among the packages of others, too, where a wheel puts them."""
     made: dict[str, Any] = {}
-    exec(compile("async def work(): pass", str((serving.HOUSE / file).resolve()), "exec"), made)  # noqa: S102 - our own
+    exec(compile("async def work(): pass", str((HOUSE / file).resolve()), "exec"), made)  # noqa: S102 - our own
 
     async def scene() -> None:
         task = asyncio.create_task(made["work"]())
