@@ -2,8 +2,8 @@
 the attacker is told or ended as documented, and the server's memory is what it was.
 
 What it was: all blocks that the attack has taken are free again, but for what the people themselves said meanwhile; and
-what the system sees of the process does not grow from round to round. The system may see more than before the attack:
-Python gives memory back by the megabyte, and one block of the honest talk keeps the megabyte that it lies in.
+what the system sees of the process does not grow from round to round. It may see some megabytes more than before the
+attack: Python gives memory back by the megabyte, and one block of the honest talk keeps the one that it lies in.
 
 Run alone (tests/run does): what else the machine has to do makes people wait, too. Of several that run beside each
 other, one attacks at a time, and the others rest. The attacker is a process with all
@@ -33,8 +33,9 @@ from tests.reference import Room
 from tests.serving import Served, kept_port, serve
 
 ROUNDS, QUIET_SECONDS, BEGIN_SECONDS, ATTACK_SECONDS = 2, 1.2, 0.5, 2.5
-REST_SECONDS = 4.8
-"""Until what was cut off is given up (grace_time, empty_room_ttl), and what it has left behind has been collected."""
+REST_SECONDS = 7.5
+"""Until what was cut off is given up (grace_time, empty_room_ttl), and what it has left behind has been collected
+(memory.py looks each two seconds)."""
 SETTLE_SECONDS = 1.2
 """Until another test's server has cleared away what its attack has left, which would make this one's people wait."""
 EMPTY_ROOMS, ROOM_SECONDS = 100_000, 30
@@ -43,14 +44,14 @@ TIMES = 3
 ATTEMPTS = 3
 LONGER_REST = {"chunk-flood": 21.0}
 """What takes its time to be over: a chunk that is not given is waited for (rooms.files.ANSWER_SECONDS)."""
-MOST_LEFT = 4_000_000
-"""Bytes by which the server may be larger after the last round than after the first: its allocator's, not the attack's,
-which is the same each time."""
+MOST_LEFT, MOST_LEFT_ONCE = 4_000_000, 16_000_000
+"""Bytes by which the server may be larger for the system after the last round than after the first, and than before it
+all: its allocator's, which keeps a megabyte for the sake of one block in it, and not the attack's (docs/adr/0013)."""
 BLOCKS_SAID = 4
 """Of each sentence, kept for ten minutes in case it comes again: its digest, its id, when it was, and the entry."""
-MOST_BLOCKS_LEFT, MOST_BLOCKS_ONCE = 2_000, 8_000
-"""By which round, beside those, and by the first in all: Python keeps free tuples and frames for the next. The server
-has some 230,000."""
+MOST_BLOCKS_LEFT, MOST_BLOCKS_ONCE = 1_000, 2_000
+"""Beside those: of the server's 220,000, by which there may be more after the last round than after the first, and than
+before it all. Caches fill: headers, addresses, what has been used up."""
 MOST_TAKEN = 300_000_000
 """Bytes that an attack may take while it lasts: what the limits allow one address."""
 
@@ -145,6 +146,7 @@ class Result:
     def clean(self) -> bool:
         return (
             self.left < MOST_LEFT
+            and self.last - self.before < MOST_LEFT_ONCE
             and self.blocks_last - self.blocks_first < MOST_BLOCKS_LEFT
             and self.blocks_last - self.blocks_before < MOST_BLOCKS_ONCE
         )
