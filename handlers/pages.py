@@ -1,5 +1,6 @@
 """The pages people open and the two small answers for machines; knows nothing of rooms and their contents."""
 
+import functools
 import json
 import re
 from dataclasses import dataclass
@@ -24,6 +25,9 @@ LABEL_TAGS = frozenset({"abbr", "b", "code", "em", "i", "small", "strong", "u"})
 LABEL_ATTRIBUTES = {"abbr": ["title"]}
 """What the operator's labels may hold: a little emphasis and an explanation; nothing that loads or links."""
 
+LABELS_KEPT = 200
+"""More than there are, two in each language."""
+
 HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\])(?::\d{1,5})?")
 """What may stand in the Host header of a request that is sent on."""
 YEAR_SECONDS = 31_536_000
@@ -41,8 +45,11 @@ class PageFacts:
     max_file: int
 
 
+@functools.lru_cache(maxsize=LABELS_KEPT)
 def clean_label(markup: str) -> str:
-    """An operator's label as it may stand in a page: markup outside the short list is shown, not obeyed."""
+    """An operator's label as it may stand in a page: markup outside the short list is shown, not obeyed.
+
+    Made once in each language: it takes as long as the rest of a page."""
     return bleach.clean(markup, tags=LABEL_TAGS, attributes=LABEL_ATTRIBUTES, strip_comments=True)
 
 
