@@ -31,8 +31,8 @@ class Keeper:
     here at the beginning stays, so that it is never looked at; what a message needs goes without a look; a line that
     was cut leaves circles behind.
 
-    When nothing happens and much has become free, the C library gives back to the system what it can; and where little
-    is left, the collector looks at all of it, so that the process is what it was."""
+    When nothing happens and there is little, the collector looks at all of it, so that the process is what it was; and
+    when much has become free, the C library gives back to the system what it can."""
 
     def __init__(self, clock: Clock) -> None:
         self._library = ctypes.CDLL(None)
@@ -61,13 +61,16 @@ class Keeper:
         self._timer = self._clock.call_later(IDLE_SECONDS, self._look)
 
     def _tidy(self) -> None:
-        made, young, _ = gc.get_count()
-        if young <= YOUNG_LOOKS and (made >= LITTLE or young):
+        made, young, old = gc.get_count()
+        blocks = sys.getallocatedblocks()
+        fresh, freed = made >= LITTLE or young, blocks < self._most_blocks - FREED
+        if blocks < self._base + FEW and (fresh or old or freed):
+            gc.collect()
+        elif young <= YOUNG_LOOKS and fresh:
             gc.collect(1)
-        if sys.getallocatedblocks() < self._most_blocks - FREED:
-            if sys.getallocatedblocks() < self._base + FEW:
-                gc.collect()
-            self._most_blocks = sys.getallocatedblocks()
+        blocks = sys.getallocatedblocks()
+        if blocks < self._most_blocks - FREED:
+            self._most_blocks = blocks
             with contextlib.suppress(AttributeError):
                 self._library.malloc_trim(0)
 

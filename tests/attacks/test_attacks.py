@@ -167,10 +167,15 @@ def memory(served: Served) -> int:
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 
+def asked(url: str) -> str:
+    """What is there."""
+    with urllib.request.urlopen(url) as answer:
+        return str(answer.read().decode())
+
+
 def blocks(metrics_port: int, people: Talk) -> int:
     """How many of Python's the server uses now, without what people have said."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{metrics_port}/metrics") as answer:
-        shown = answer.read().decode()
+    shown = asked(f"http://127.0.0.1:{metrics_port}/metrics")
     used = re.search(r"^chatsite_memory_blocks (\S+)$", shown, re.MULTILINE)
     assert used is not None
     return round(float(used[1])) - BLOCKS_SAID * people.said
@@ -240,6 +245,8 @@ def withstood(name: str, course: Course, empty_room_ttl: float, lock: Path) -> R
         results = []
         async with AsyncExitStack() as stack:
             async with my_turn(lock):
+                for page in ("/", "/room"):  # as the people's browsers do; it fills caches
+                    await asyncio.to_thread(asked, f"{served.url}{page}")
                 people = await stack.enter_async_context(talk(served.url, Room.from_secret(os.urandom(32))))
                 await people.goes_on(QUIET_SECONDS)
             for _ in range(ATTEMPTS):
