@@ -1,5 +1,5 @@
-"""A short soak with every run; ten minutes with tests/run --long (test_long.py); `python -m tests.soak --minutes=600` for
-a night."""
+"""A short soak with every run, ten minutes with tests/run --long (test_long.py), and a night with
+`python -m tests.soak --minutes=600`."""
 
 import pytest
 
