@@ -126,13 +126,8 @@ async def cut_everywhere(
 
 @pytest.mark.timeout(PATIENCE)
 @pytest.mark.gen_test(timeout=PATIENCE)
-async def test_a_message_by_websocket_cut_after_every_byte(server: Served) -> None:
-    await cut_everywhere(server, WEBSOCKET, MESSAGE_BY_WEBSOCKET)
-
-
-@pytest.mark.timeout(PATIENCE)
-@pytest.mark.gen_test(timeout=PATIENCE)
-async def test_a_return_by_websocket_cut_after_some_bytes(server: Served) -> None:
+async def test_by_websocket_cut_after_some_bytes(server: Served) -> None:
+    await cut_everywhere(server, WEBSOCKET, MESSAGE_BY_WEBSOCKET, 100)
     await cut_everywhere(server, WEBSOCKET, RETURN_BY_WEBSOCKET, 40)
 
 
@@ -146,7 +141,8 @@ async def test_polling_cut_after_some_bytes(server: Served) -> None:
 @pytest.mark.long
 @pytest.mark.timeout(LONG_PATIENCE)
 @pytest.mark.gen_test(timeout=LONG_PATIENCE)
-async def test_a_return_by_websocket_cut_after_every_byte(server: Served) -> None:
+async def test_by_websocket_cut_after_every_byte(server: Served) -> None:
+    await cut_everywhere(server, WEBSOCKET, MESSAGE_BY_WEBSOCKET)
     await cut_everywhere(server, WEBSOCKET, RETURN_BY_WEBSOCKET)
 
 

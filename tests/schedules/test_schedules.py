@@ -58,7 +58,7 @@ def some(seed: int) -> bytes:
 
 
 @pytest.mark.timeout(300)
-@settings(checked, max_examples=800)
+@settings(checked, max_examples=500)
 @given(schedules)
 def test_no_schedule_loses_or_doubles_or_leaves_a_ghost(schedule: bytes) -> None:
     play(schedule)
