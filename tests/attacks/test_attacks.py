@@ -118,7 +118,8 @@ class Course:
 @dataclass
 class Result:
     """Seconds, the quiet ones by round; bytes before, by how many there may be more for good, after the first and after
-    the last round, and the most; the same of blocks in use, without those of what people said; and what the attacker counted."""
+    the last round, and the most; the same of blocks in use, without those of what people said; what the attacker
+    counted."""
 
     before: int
     left_once: int
